@@ -1,0 +1,66 @@
+# Every command a person needs. `make up` and `make test` do their own set-up.
+PYTHON ?= python3
+REGION ?= eu-west-3
+ONCE ?=
+BIN := .venv/bin
+NODE_CLI := node_modules/aws-cdk/bin/cdk
+WORKERS ?= 2
+
+.PHONY: install up test check lint types imports synth lock apt clean
+
+install: .venv/.installed node_modules/.installed ## set-up only
+
+.venv/.installed: requirements-uv.txt requirements-dev.txt pyproject.toml
+	@echo "[install] Python packages (a minute the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed (make install PYTHON=python3.11)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-uv.txt
+	@$(BIN)/uv pip sync -q --python $(BIN)/python --require-hashes requirements-dev.txt
+	@$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json
+	@echo "[install] CDK command line (npm)"
+	@npm ci --silent --ignore-scripts
+	@touch $@
+
+up: install ## start everything on this machine and run the demo; ONCE=1 ends after the table
+	@$(BIN)/pfi up $(if $(ONCE),--once)
+
+check: lint types imports synth ## everything that needs no test run
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+imports: install
+	$(BIN)/lint-imports
+
+synth: install ## synthesise the hospital's stack, offline once set up
+	@$(BIN)/python -m infra.local.node $(NODE_CLI) synth --quiet -c target=aws -c region=$(REGION)
+
+test: install apt ## all tests, on real parts
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+
+apt: ## Debian packages that the tests need (tests/apt-packages.txt)
+	@missing=""; for p in $$(cat tests/apt-packages.txt); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ]; then echo "[apt]$$missing"; apt-get update -qq && \
+	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
+	  else echo "[apt] not installed (run as root: apt-get install$$missing)"; fi; \
+	fi
+
+lock: ## write the three locks again, with hashes and without index addresses
+	$(BIN)/uv pip compile pyproject.toml --group laptop --group infra --group dev --group docs --universal \
+	  --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -q -o requirements-dev.txt
+	$(BIN)/uv pip compile pyproject.toml --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -q -o requirements-function.txt
+	echo "$$($(BIN)/uv --version | awk '{print "uv==" $$2}')" | $(BIN)/uv pip compile - --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements-uv.txt
+
+clean: ## remove what was installed, built or started here
+	rm -rf .venv node_modules .build .local cdk.out

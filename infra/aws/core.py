@@ -1,0 +1,169 @@
+"""The core stack: composition only. It reads as the journey of a mail (docs: one picture).
+
+It runs unchanged on AWS and in the emulator. One resource type that the emulator does not know
+makes it refuse the whole template, so network and guard rails live in stacks of their own.
+"""
+
+from aws_cdk import (
+    AssetHashType,
+    Aws,
+    CfnOutput,
+    CfnRule,
+    CfnRuleAssertion,
+    Environment,
+    Fn,
+    RemovalPolicy,
+    Stack,
+    aws_kms,
+)
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
+
+from infra.aws import packaging
+from infra.aws.fixed import fixed
+from infra.aws.names import EEA_REGIONS, QUEUED, STEPS, Deployment
+from infra.aws.observability import (
+    Alarms,
+    Observed,
+    dashboard,
+    ring_for_the_product,
+)
+from infra.aws.pipeline import Code, Site, Step, let_bucket_send, let_logs_use
+from infra.aws.storage import DOCUMENTS, INCOMING, Storage
+
+
+class CoreStack(Stack):
+    """Everything a mail goes through."""
+
+    def __init__(self, scope: Construct, construct_id: str, place: Deployment) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            stack_name=place.name,
+            description="PFI: MSSante mailboxes to the hospital's DPI",
+            env=Environment(region=place.region),
+            termination_protection=not place.local,
+        )
+        self.place = place
+        self.store = Storage(self, "Storage", place)
+        self.site = Site(place, self._code(), key := self._flow_key(), self._alarms(key))
+        self.steps = {name: Step(self, name, self.site) for name in STEPS}
+        self._wire()
+        self._watch()
+        self._outputs()
+        if not place.local:
+            self._refuse_other_regions()
+
+    def _wire(self) -> None:
+        """Who may read, write and send what: the arrows of the picture."""
+        store, steps = self.store, self.steps
+        collect, parse, match = steps["collect"], steps["parse"], steps["match"]
+        push, forward, review = steps["push"], steps["forward"], steps["review"]
+        for step in steps.values():
+            step.use(store.keeping_ledger(), store.reading_settings())
+
+        collect.use(store.writing(INCOMING), store.reading_secret("mssante"), parse.give_up())
+        collect.every_minute(enabled=self.place.collect)
+        let_bucket_send(parse.queue, self.site.key)
+        store.announce(parse.queue)
+        parse.use(store.reading(INCOMING), store.writing(DOCUMENTS))
+        # A repeated arrival sends the job that the state of its mail calls for, hence three doors;
+        # a bounce is about a mail that `forward` sent, hence that step's dead letters.
+        parse.use(match.door(), push.door(), forward.door(), parse.give_up(), forward.give_up())
+        match.use(store.reading(DOCUMENTS), store.reading_patients())
+        match.use(push.door(), forward.door(), match.give_up())
+        push.use(store.reading(DOCUMENTS), store.reading_secret("dpi"))
+        push.use(push.door(), forward.door(), push.give_up())
+        forward.use(store.reading(INCOMING, DOCUMENTS), store.reading_secret("mssante"))
+        forward.use(forward.give_up())
+        for name in QUEUED:
+            review.receive(steps[name].dead_letters, batch=10)
+            review.use(steps[name].name_of_dead_letters())
+
+    def _flow_key(self) -> aws_kms.Key:
+        """The key of queues, alarms and logs. Not the key of the bucket: the bucket announces to a
+        queue, and one key for both closes a cycle that CloudFormation refuses."""
+        key = aws_kms.Key(
+            self,
+            "FlowKey",
+            description=f"{self.place.name}: queues, alarms, logs",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.DESTROY if self.place.local else RemovalPolicy.RETAIN,
+        )
+        key.add_alias(f"alias/{self.place.name}-flow")
+        if not self.place.local:
+            let_logs_use(key, self.place)
+        return fixed(key, "FlowKey")
+
+    def _alarms(self, key: aws_kms.Key) -> Alarms:
+        return Alarms(self, "Alarms", self.place, key)
+
+    def _code(self) -> Code:
+        """In the emulator the wheels come from the virtual environment it runs in: a layer of
+        another ABI would only kill its workers."""
+        layers = [self._layer("Shared", packaging.shared())]
+        if not self.place.local:
+            layers.append(self._layer("Dependencies", packaging.dependencies()))
+        return Code(
+            handlers=_zip(packaging.functions()),
+            layers=tuple(layers),
+            runtime=lambda_.Runtime.PYTHON_3_13,
+            architecture=lambda_.Architecture.X86_64
+            if self.place.local
+            else lambda_.Architecture.ARM_64,
+        )
+
+    def _layer(self, name: str, asset: packaging.Asset) -> lambda_.LayerVersion:
+        return lambda_.LayerVersion(
+            self,
+            f"{name}Layer",
+            layer_version_name=f"{self.place.name}-{name.lower()}",
+            code=_zip(asset),
+            compatible_runtimes=[lambda_.Runtime.PYTHON_3_13],
+        )
+
+    def _watch(self) -> None:
+        functions = {name: step.function for name, step in self.steps.items()}
+        ring_for_the_product(self.site.alarms, collecting=self.place.collect)
+        queues = {name: self.steps[name].queue for name in QUEUED}
+        dead = {name: self.steps[name].dead_letters for name in QUEUED}
+        dashboard(self, self.place, Observed(functions, queues, dead))
+
+    def _outputs(self) -> None:
+        values = {
+            "BucketName": self.store.mails.bucket_name,
+            "LedgerTable": self.store.ledger.table_name,
+            "PatientsTable": self.store.patients.table_name,
+            "SettingsParameter": self.store.settings_name,
+            "MssanteSecret": self.store.secrets["mssante"],
+            "DpiSecret": self.store.secrets["dpi"],
+            "DashboardName": self.place.name,
+            "AlarmTopicArn": self.site.alarms.topic.topic_arn,
+        }
+        for name, step in self.steps.items():
+            values[f"Function{name.capitalize()}"] = step.function.function_name
+        for name in QUEUED:
+            values[f"Queue{name.capitalize()}Url"] = self.steps[name].queue.queue_url
+            values[f"Dlq{name.capitalize()}Url"] = self.steps[name].dead_letters.queue_url
+        for output, value in values.items():
+            CfnOutput(self, output, value=value)
+
+    def _refuse_other_regions(self) -> None:
+        """The synthesised template refuses to be deployed outside the EEA, by whatever tool."""
+        CfnRule(
+            self,
+            "StoredInTheEea",
+            assertions=[
+                CfnRuleAssertion(
+                    assert_=Fn.condition_contains(list(EEA_REGIONS), Aws.REGION),
+                    assert_description="Health data stays in the EEA (HDS, exigence 28).",
+                )
+            ],
+        )
+
+
+def _zip(asset: packaging.Asset) -> lambda_.Code:
+    """The digest of the content names the zip: same code, same template, on any machine."""
+    return lambda_.Code.from_asset(
+        str(asset.folder), asset_hash=asset.digest, asset_hash_type=AssetHashType.CUSTOM
+    )

@@ -1,0 +1,317 @@
+"""One step of the journey: its queue, its dead-letter queue, its function and their alarms."""
+
+from dataclasses import dataclass
+
+from aws_cdk import Aws, Duration, RemovalPolicy, Stack, aws_events, aws_iam, aws_kms
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
+
+from infra.aws import access
+from infra.aws.access import Grant
+from infra.aws.explained import explain
+from infra.aws.fixed import fixed
+from infra.aws.names import METRICS_NAMESPACE, STEPS, Deployment
+from infra.aws.observability import Alarms, Watch, metric
+
+_FORTNIGHT = Duration.days(14)
+"""The most SQS keeps. On the main queues too: a message keeps its first date when it moves to the
+dead-letter queue, so a short retention before would cut the time left for a review."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """What all functions share: one zip of handlers, and the layers below it."""
+
+    handlers: lambda_.Code
+    layers: tuple[lambda_.LayerVersion, ...]
+    runtime: lambda_.Runtime
+    architecture: lambda_.Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """What every step needs to know of the place it is built in."""
+
+    place: Deployment
+    code: Code
+    key: aws_kms.Key
+    alarms: Alarms
+
+
+class Step(Construct):
+    """A function named after its step; with `receives` in its figures, also its two queues."""
+
+    def __init__(self, scope: Construct, step: str, site: Site) -> None:
+        super().__init__(scope, step.capitalize())
+        self.step = step
+        self.figures = STEPS[step]
+        self._site = site
+        self._logs = self._log_group()
+        self._role = self._minimal_role()
+        self.function = self._function()
+        self._queues: tuple[sqs.Queue, sqs.Queue] | None = None
+        if self.figures.receives:
+            self._queues = self._two_queues(self.figures.receives)
+            self._watch_queues()
+            self.receive(self.queue, batch=1 if self.figures.one_by_one else 10)
+        self._watch_function()
+
+    @property
+    def queue(self) -> sqs.Queue:
+        """Where the jobs of this step arrive."""
+        return self._own_queues()[0]
+
+    @property
+    def dead_letters(self) -> sqs.Queue:
+        """Where they end when nothing helped."""
+        return self._own_queues()[1]
+
+    def use(self, *grants: Grant) -> None:
+        """Tell the function the names, and let it do what comes with them."""
+        for grant in grants:
+            for variable, value in grant.environment.items():
+                self.function.add_environment(variable, value)
+            for statement in grant.statements:
+                self.function.add_to_role_policy(statement)
+            for rule, reason in grant.accepted.items():
+                explain(self._role, rule, reason)
+
+    def door(self) -> Grant:
+        """The right to put a job into this step's queue."""
+        return access.send_to(f"PFI_QUEUE_{self.step.upper()}", self.queue, self._site.key)
+
+    def give_up(self) -> Grant:
+        """The right to send a job straight to the dead-letter queue (it can never succeed)."""
+        return access.send_to(self._dead_letters_variable, self.dead_letters, self._site.key)
+
+    def name_of_dead_letters(self) -> Grant:
+        """Only the name: `review` tells by it which step a dead message comes from."""
+        return Grant({self._dead_letters_variable: self.dead_letters.queue_url})
+
+    @property
+    def _dead_letters_variable(self) -> str:
+        return f"PFI_DLQ_{self.step.upper()}"
+
+    def receive(self, queue: sqs.Queue, *, batch: int) -> None:
+        """Poll a queue. Concurrency is capped here: 2 is the least that SQS accepts."""
+        alone = self.figures.one_by_one or not self.figures.receives
+        self.use(access.consume(queue, self._site.key))
+        self.function.add_event_source_mapping(
+            f"From{queue.node.id}{queue.node.scope.node.id if queue.node.scope else ''}",
+            event_source_arn=queue.queue_arn,
+            batch_size=batch,
+            max_concurrency=2 if alone else self._site.place.concurrency,
+            report_batch_item_failures=True,
+        )
+
+    def every_minute(self, *, enabled: bool) -> None:
+        """Run on a clock. The next tick is the retry: a late or failed call is not repeated."""
+        self.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        aws_events.Rule(
+            self,
+            "EveryMinute",
+            rule_name=f"{self._site.place.name}-{self.step}",
+            schedule=aws_events.Schedule.rate(Duration.minutes(1)),
+            enabled=enabled,
+            targets=[
+                targets.LambdaFunction(
+                    self.function, retry_attempts=0, max_event_age=Duration.minutes(1)
+                )
+            ],
+        )
+
+    def _own_queues(self) -> tuple[sqs.Queue, sqs.Queue]:
+        if self._queues is None:
+            raise LookupError(f"the step {self.step} has no queue")
+        return self._queues
+
+    def _two_queues(self, receives: int) -> tuple[sqs.Queue, sqs.Queue]:
+        place = self._site.place
+        review = STEPS["review"]
+        dead = self._queue(
+            f"{place.name}-{self.step}-dlq", "Dlq", review.visibility_on(place.target)
+        )
+        explain(
+            dead,
+            "AwsSolutions-SQS3",
+            "This is the dead-letter queue; the review function empties it into the ledger.",
+        )
+        queue = self._queue(
+            f"{place.name}-{self.step}",
+            "Queue",
+            self.figures.visibility_on(place.target),
+            sqs.DeadLetterQueue(max_receive_count=receives, queue=dead),
+        )
+        return queue, dead
+
+    def _queue(
+        self, name: str, construct_id: str, visibility: int, dead: sqs.DeadLetterQueue | None = None
+    ) -> sqs.Queue:
+        queue = sqs.Queue(
+            self,
+            construct_id,
+            queue_name=name,
+            encryption=sqs.QueueEncryption.KMS,
+            encryption_master_key=self._site.key,
+            enforce_ssl=not self._site.place.local,
+            retention_period=_FORTNIGHT,
+            visibility_timeout=Duration.seconds(visibility),
+            dead_letter_queue=dead,
+        )
+        return fixed(queue, f"{self.step.capitalize()}{construct_id}")
+
+    def _function(self) -> lambda_.Function:
+        place, code = self._site.place, self._site.code
+        function = lambda_.Function(
+            self,
+            "Function",
+            function_name=f"{place.name}-{self.step}",
+            description=f"PFI, step {self.step}",
+            code=code.handlers,
+            handler=f"functions.{self.step}.handler.handler",
+            layers=list(code.layers),
+            runtime=code.runtime,
+            architecture=code.architecture,
+            memory_size=self.figures.memory,
+            timeout=Duration.seconds(self.figures.timeout_on(place.target)),
+            reserved_concurrent_executions=1 if self.step == "collect" else None,
+            # `push` sends a job back to its own queue while the parent document is in flight.
+            # Lambda takes that for a runaway loop after some 16 rounds and drops the message.
+            recursive_loop=lambda_.RecursiveLoop.ALLOW if self.step == "push" else None,
+            role=self._role,
+            log_group=self._logs,
+            # No POWERTOOLS_SERVICE_NAME: Powertools would add it to every metric as a dimension
+            # `service`, and no alarm on a metric without dimension would ever ring.
+            environment={
+                "PFI_NAME": place.name,
+                "PFI_TARGET": place.target.value,
+                "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
+                "POWERTOOLS_LOG_LEVEL": "INFO",
+            },
+        )
+        explain(
+            function,
+            "AwsSolutions-L1",
+            "The runtime, the hash lock and the ABI of the layer move together, in one change that "
+            "is tested; the runtime named here is one that AWS supports.",
+        )
+        return function
+
+    def _minimal_role(self) -> aws_iam.Role:
+        """A role without AWS's managed policy, which may write to every log group there is."""
+        role = aws_iam.Role(
+            self, "Role", assumed_by=aws_iam.ServicePrincipal("lambda.amazonaws.com")
+        )
+        role.add_to_policy(
+            access.allow(["logs:CreateLogStream", "logs:PutLogEvents"], [self._logs.log_group_arn])
+        )
+        return role
+
+    def _log_group(self) -> logs.LogGroup:
+        """Six months (PGSSI-S 7.2.2.5), then erased. Kept on deletion of the stack: traces are
+        owed for as long, but gone with a first installation that failed, so that the next can."""
+        place = self._site.place
+        return logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=f"/aws/lambda/{place.name}-{self.step}",
+            retention=logs.RetentionDays.SIX_MONTHS,
+            encryption_key=None if place.local else self._site.key,
+            removal_policy=RemovalPolicy.DESTROY
+            if place.local
+            else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
+
+    def _watch_queues(self) -> None:
+        step, ring = self.step, self._site.alarms.ring
+        minutes = self.figures.oldest_alarm // 60
+        ring(
+            f"{step}-dlq",
+            self.dead_letters.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(1), statistic="Maximum"
+            ),
+            Watch(0, times=5),
+            f"La file d'échec de {step} ne se vide pas : la fonction review ne l'enregistre plus.",
+        )
+        ring(
+            f"{step}-age",
+            self.queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1)),
+            Watch(self.figures.oldest_alarm),
+            f"Un message attend l'étape {step} depuis plus de {minutes} minutes.",
+        )
+        # SQS leaves a message received more than three times out of its age metric: during a long
+        # breakdown of the DPI or of the relay the alarm above falls silent. This one does not.
+        ring(
+            f"{step}-failing",
+            metric("StepErrors", period=Duration.minutes(15), step=step),
+            Watch(0, times=2),
+            f"L'étape {step} échoue sans interruption depuis une demi-heure.",
+        )
+
+    def _watch_function(self) -> None:
+        """One throttle alarm per function and no sum of all: the emulator knows no metric math.
+
+        None for `collect`, which runs alone: a poll of more than a minute throttles the next one
+        by design, and the age of the last poll has its own alarm.
+        """
+        five = Duration.minutes(5)
+        self._site.alarms.ring(
+            f"{self.step}-errors",
+            self.function.metric_errors(period=five),
+            Watch(0),
+            f"La fonction {self.step} s'est arrêtée sur une erreur imprévue : voir son journal.",
+        )
+        if self.step != "collect":
+            self._site.alarms.ring(
+                f"{self.step}-throttles",
+                self.function.metric_throttles(period=five),
+                Watch(0),
+                f"Des exécutions de {self.step} sont refusées : quota Lambda du compte atteint.",
+            )
+
+
+def let_logs_use(key: aws_kms.Key, place: Deployment) -> None:
+    """CloudWatch Logs encrypts with our key for this installation's log groups only.
+
+    The groups are named by string: a reference would close a cycle with the key.
+    """
+    arn = Stack.of(key).format_arn(service="logs", resource=f"log-group:/aws/lambda/{place.name}-*")
+    key.add_to_resource_policy(
+        aws_iam.PolicyStatement(
+            principals=[aws_iam.ServicePrincipal(f"logs.{place.region}.amazonaws.com")],
+            actions=[
+                "kms:Encrypt*",
+                "kms:Decrypt*",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:Describe*",
+            ],
+            resources=["*"],
+            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": arn}},
+        )
+    )
+
+
+def let_bucket_send(queue: sqs.Queue, key: aws_kms.Key) -> None:
+    """S3 may send into one queue, for buckets of this account (see `Storage.announce`)."""
+    own_account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+    s3 = aws_iam.ServicePrincipal("s3.amazonaws.com")
+    queue.add_to_resource_policy(
+        aws_iam.PolicyStatement(
+            principals=[s3],
+            actions=["sqs:SendMessage"],
+            resources=[queue.queue_arn],
+            conditions=own_account,
+        )
+    )
+    key.add_to_resource_policy(
+        aws_iam.PolicyStatement(
+            principals=[s3],
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=["*"],
+            conditions=own_account,
+        )
+    )

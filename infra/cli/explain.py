@@ -1,0 +1,161 @@
+"""`pfi explain`: what would happen to these mails, in order, and why, trait by trait.
+
+No network, no side effect. The person reads French; a program reads JSON.
+"""
+
+import sys
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from infra.cli.options import (
+    bytes_of,
+    environment_of,
+    fallback_of,
+    patients_of,
+)
+from infra.cli.report import as_json, foreseen
+from infra.local.hospital import settings_of, with_mailbox
+from pfi.adapters.csv_patients import ListedPatients
+from pfi.ins.concordance import TraitFinding, Warn
+from pfi.ins.traits import Level
+from pfi.ins.wording import ADVICE_FR, LABELS_FR
+from pfi.journey.foresight import DocumentForecast, Forecast, Foresight
+from pfi.journey.settings import Settings
+from pfi.mail.inbound import MailLimits, read
+from pfi.names import Environment, Event, Mdn, Reason, Route
+
+ROUTES_FR = {
+    Route.INTEGRATED: "intégré dans le DPI",
+    Route.FORWARDED: "transmis à la messagerie de repli",
+    Route.REPLIED: "réponse à l'expéditeur",
+    Route.REVIEW: "revue manuelle",
+    Route.DUPLICATE: "doublon : déjà traité",
+    Route.FILED: "classé sans réponse (courriel technique)",
+}
+TRAITS_FR = {
+    "birth_name": "nom de naissance",
+    "first_given": "premier prénom",
+    "birth_date": "date de naissance",
+    "sex": "sexe",
+    "birth_place": "lieu de naissance",
+    "given_list": "liste des prénoms",
+}
+LEVELS_FR = {
+    Level.EXACT: "identique",
+    Level.NORMALISED: "identique après mise en forme (accents, casse)",
+    Level.SEPARATORS: "identique aux séparateurs près (tiret, apostrophe, espace)",
+    Level.DIFFERENT: "DIFFÉRENT",
+    Level.MISSING: "ABSENT",
+}
+WARNINGS_FR = {
+    Warn.FALSE_KEY: "clé du matricule fausse",
+    Warn.LEGACY_GIVEN: "ancienne écriture de la liste des prénoms",
+    Warn.DEDUCED_GIVEN: "premier prénom déduit de la liste",
+    Warn.GIVEN_LIST: "liste des prénoms différente (sans effet)",
+    Warn.NIA_ALIAS: "NIA connu comme ancien numéro de ce patient",
+    Warn.PRODUCTION_INS: "INS de production sur un site de test",
+    Warn.NO_INS_IN_METADATA: "pas d'INS dans METADATA.XML, celui du CDA est utilisé",
+    Warn.ATTRIBUTES: "attributs d'identité à titre d'information",
+}
+EVENTS_FR = {
+    Event.NEW: "transmission initiale (T02)",
+    Event.REPLACE: "remplacement (T10)",
+    Event.DELETE: "suppression (T04)",
+}
+MDN_FR = {
+    Mdn.NONE: "aucun",
+    Mdn.PROCESSED: "« processed »",
+    Mdn.ERROR: "« processed/error »",
+}
+
+
+def add_to(commands) -> None:  # type: ignore[no-untyped-def]  # argparse's class is private
+    """Declare the command."""
+    parser: ArgumentParser = commands.add_parser(
+        "explain", help="dire ce qu'il adviendrait de courriels, et pourquoi (sans effet)"
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FICHIER.eml")
+    parser.add_argument("--patients", required=True, type=Path, metavar="FICHIER.csv")
+    parser.add_argument(
+        "--mailbox", metavar="ADRESSE", help="BAL applicative (défaut : le destinataire)"
+    )
+    parser.add_argument("--fallback", metavar="ADRESSE|none", help="messagerie de repli")
+    parser.add_argument(
+        "--trust", action="append", default=[], metavar="SUFFIXE", help="domaine de confiance"
+    )
+    parser.add_argument("--environment", type=environment_of, default=Environment.TEST)
+    parser.add_argument("--json", action="store_true", help="sortie pour un programme")
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Explain the files in the order given."""
+    forecasts = list(_forecasts(options))
+    if options.json:
+        sys.stdout.write(as_json(foreseen(name, each) for name, each in forecasts) + "\n")
+        return 0
+    for name, forecast in forecasts:
+        sys.stdout.write("\n".join(lines(name, forecast)) + "\n\n")
+    return 0
+
+
+def _forecasts(options: Namespace) -> Iterator[tuple[str, Forecast]]:
+    trusted = tuple(word if word.startswith(".") else f".{word}" for word in options.trust)
+    fallback = fallback_of(options.fallback)
+    settings = settings_of(options.environment, options.mailbox or "", fallback, trusted)
+    foresight = Foresight(settings, ListedPatients(patients_of(options.patients)))
+    for path in options.files:
+        raw = bytes_of(path)
+        own = _own(raw, settings, options.mailbox)
+        foresight.settings = own
+        yield path.name, foresight.foresee(raw, own.mailboxes[0])
+
+
+def _own(raw: bytes, settings: Settings, mailbox: str | None) -> Settings:
+    """The own mailbox is the one asked for, else the first recipient of the mail."""
+    if mailbox:
+        return settings
+    recipients = read(raw, MailLimits()).recipients
+    return with_mailbox(settings, recipients[0] if recipients else "")
+
+
+def lines(name: str, forecast: Forecast) -> Iterator[str]:
+    """The explanation for a person."""
+    owed = forecast.settlement
+    yield f"{name}  →  {ROUTES_FR[owed.route]}"
+    if owed.reason:
+        yield from _why(owed.reason)
+    if owed.forward_to:
+        yield f"  transmis à : {owed.forward_to}"
+    if owed.replied_to:
+        yield f"  réponse à : {owed.replied_to}"
+    if owed.mdn is not Mdn.NONE:
+        yield f"  accusé de traitement (MDN) : {MDN_FR[owed.mdn]} à {owed.mdn_to}"
+    if owed.review:
+        yield f"  revue manuelle : {LABELS_FR[owed.review]}"
+    for number, document in enumerate(forecast.documents, start=1):
+        yield from _document(number, document)
+
+
+def _why(reason: str) -> Sequence[str]:
+    known = Reason(reason)
+    return (f"  motif : {reason} {LABELS_FR[known]}", f"  à faire : {ADVICE_FR[known]}")
+
+
+def _document(number: int, document: DocumentForecast) -> Iterator[str]:
+    decision = document.decision
+    yield f"  document {number} : {EVENTS_FR[document.facts.event]}, {document.facts.id}"
+    if document.repeated:
+        yield "    déjà intégré par un courriel précédent : rien ne serait envoyé"
+    if document.reason:
+        yield f"    identité : {document.reason.value} {LABELS_FR[document.reason]}"
+    else:
+        yield f"    identité : concordante, IPP {decision.ipp}"
+    yield from (_finding(each) for each in decision.findings)
+    for warning in decision.warnings:
+        yield f"    à noter : {WARNINGS_FR[warning]}"
+
+
+def _finding(finding: TraitFinding) -> str:
+    return f"    {TRAITS_FR[finding.trait]:<18} {LEVELS_FR[finding.level]}"

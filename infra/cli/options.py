@@ -1,0 +1,50 @@
+"""What the commands share: defaults, files, settings made from options."""
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+
+from infra.local.hospital import DEMO_FALLBACK
+
+from pfi.adapters.csv_patients import PatientFileRefused, read_patients
+from pfi.ins.identity import PatientRecord
+from pfi.names import Environment
+
+class CommandFailed(Exception):
+    """Ends a command with a French sentence and exit status 2."""
+
+
+def environment_of(word: str) -> Environment:
+    """An argparse type."""
+    try:
+        return Environment(word)
+    except ValueError:
+        raise ArgumentTypeError("test ou production") from None
+
+
+def fallback_of(word: str | None) -> str:
+    """The fallback address; ``none`` means that there is none."""
+    if word is None:
+        return DEMO_FALLBACK
+    return "" if word == "none" else word
+
+
+def patients_of(path: Path) -> tuple[PatientRecord, ...]:
+    """The records of a patient CSV; the error names the line and the column, never a value."""
+    try:
+        return read_patients(path.read_text(encoding="utf-8"))
+    except PatientFileRefused as fault:
+        raise CommandFailed(
+            f"{path}: ligne {fault.line}, colonne {fault.fault}: fichier patients refusé"
+        ) from None
+    except UnicodeDecodeError:
+        raise CommandFailed(f"{path}: le fichier patients doit être en UTF-8") from None
+    except OSError as fault:
+        raise CommandFailed(f"{path}: {fault.strerror}") from None
+
+
+def bytes_of(path: Path) -> bytes:
+    """The bytes of a mail file."""
+    try:
+        return path.read_bytes()
+    except OSError as fault:
+        raise CommandFailed(f"{path}: {fault.strerror}") from None

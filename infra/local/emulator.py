@@ -1,0 +1,253 @@
+"""The AWS emulator of a laptop or a test run: started, checked, stopped, nothing left behind.
+
+Loopback only, no credentials of the user, no leak of the user's environment into the Lambda
+workers (they inherit the emulator's), state in one private folder. Fictitious data only: secrets
+lie in clear in that folder.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, Self
+
+from infra.local.emulator_process import FOLDER_TAKEN
+from infra.local.node import NodeMissing, node_binary
+
+HOST = "127.0.0.1"
+REGION: Final = "eu-west-3"
+ACCOUNT = "000000000000"
+START_SECONDS = 30.0
+STOP_SECONDS = 8.0
+_PROCESS = Path(__file__).with_name("emulator_process.py")
+
+
+class EmulatorFailed(RuntimeError):
+    """The emulator did not start; the message says why, in French, for the console."""
+
+
+def client_environment(port: int) -> dict[str, str]:
+    """What every tool and SDK needs to speak to the emulator (the key is the account number)."""
+    return {
+        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
+        "AWS_ACCESS_KEY_ID": ACCOUNT,
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def running(folder: Path) -> dict[str, str] | None:
+    """The client environment of the emulator that runs on this folder, if one does."""
+    port = _remembered_port(folder)
+    up = port and _held(folder) and _healthy(port)
+    return client_environment(port) if up else None
+
+
+class Emulator:
+    """One emulator on one folder: `with Emulator(folder) as emulator: emulator.environment()`."""
+
+    def __init__(self, folder: Path, port: int = 0) -> None:
+        """Port 0 takes the folder's last port again if free (saved state quotes it), else any."""
+        self.folder = folder
+        self.port = port
+        self._asked_port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """Address of the emulator's API."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Number of the running process, leader of its process group; 0 when stopped."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def log(self) -> Path:
+        """What the emulator wrote since it was started."""
+        return self.folder / "emulator.log"
+
+    def environment(self) -> dict[str, str]:
+        """What a client of this emulator needs."""
+        return client_environment(self.port)
+
+    def start(self) -> None:
+        """Return once the emulator answers; raise EmulatorFailed with its last log lines if not."""
+        self._prepare_folder()
+        self.port = _port(self._asked_port, self.folder)
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: S603  (our own script, our own interpreter)
+                [sys.executable, "-P", str(_PROCESS)],
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=self._own_environment(),
+                start_new_session=True,
+            )
+        self._wait_until_ready()
+        (self.folder / "port").write_text(str(self.port))
+
+    def stop(self) -> None:
+        """Save and end the emulator and its Lambda workers; SIGKILL for what has not ended."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        _signal_group(process.pid, signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_SECONDS)
+        # The group outlives its leader as long as one worker lives, so this reaches every orphan.
+        _signal_group(process.pid, signal.SIGKILL)
+        process.wait()
+        if process.stdin:
+            process.stdin.close()
+
+    def kill(self) -> None:
+        """Kill -9, as a power cut would: what the restart tests use."""
+        if self._process:
+            _signal_group(self._process.pid, signal.SIGKILL)
+        self.stop()
+
+    def __enter__(self) -> Self:
+        """Start."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def _prepare_folder(self) -> None:
+        self.folder = self.folder.absolute()
+        if _held(self.folder):
+            raise EmulatorFailed(self._explanation(FOLDER_TAKEN))
+        temporary = self.folder / "tmp"
+        shutil.rmtree(temporary, ignore_errors=True)  # workers leave their unzipped code behind
+        for folder in (self.folder, self.folder / "state", self.folder / "s3", temporary):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.chmod(0o700)
+
+    def _own_environment(self) -> dict[str, str]:
+        return {
+            "PATH": _path(),
+            "HOME": os.environ.get("HOME", str(self.folder)),
+            "LANG": os.environ.get("LANG", "C.UTF-8"),
+            "TMPDIR": str(self.folder / "tmp"),
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_HOST": HOST,
+            "MINISTACK_REGION": REGION,
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "PERSIST_STATE": "1",
+            "STATE_DIR": str(self.folder / "state"),
+            "S3_PERSIST": "1",
+            "S3_DATA_DIR": str(self.folder / "s3"),
+            "LAMBDA_EXECUTOR": "local",
+            "LOG_LEVEL": "WARNING",
+            # A Docker of the user is not ours to look into, and changes what the emulator does.
+            "DOCKER_HOST": f"unix://{self.folder / 'no-docker.sock'}",
+        }
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            healthy = _healthy(self.port)
+            code = self._process.poll() if self._process else None
+            if healthy and code is None:  # another program may answer in place of a dead child
+                return
+            if code is not None or time.monotonic() > deadline:
+                self.stop()
+                raise EmulatorFailed(self._explanation(code))
+            time.sleep(0.05)
+
+    def _explanation(self, code: int | None) -> str:
+        if code == FOLDER_TAKEN:
+            return f"Un émulateur utilise déjà le dossier {self.folder} : arrêtez-le d'abord."
+        silent = f"ne répond pas après {START_SECONDS:.0f} s"
+        how = silent if code is None else f"a fini (code {code})"
+        last = "\n".join(self.log.read_text(errors="replace").splitlines()[-20:])
+        return f"L'émulateur AWS {how}. Dernières lignes de {self.log} :\n{last}"
+
+
+def _path() -> str:
+    """PATH with our Node in front: custom resources of CDK may be Node functions."""
+    own = os.environ.get("PATH", os.defpath)
+    with suppress(NodeMissing):
+        return f"{node_binary().parent}{os.pathsep}{own}"
+    return own
+
+
+def _port(asked: int, folder: Path) -> int:
+    if asked:
+        if not _free(asked):
+            raise EmulatorFailed(
+                f"Le port {asked} est déjà pris sur {HOST} : fermez le programme qui l'occupe"
+                " ou choisissez un autre port."
+            )
+        return asked
+    last = _remembered_port(folder)
+    return last if last and _free(last) else _any_port()
+
+
+def _remembered_port(folder: Path) -> int:
+    try:
+        return int((folder / "port").read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _free(port: int) -> bool:
+    with socket.socket() as probe:
+        # As the server does: connections of a former run in TIME_WAIT don't occupy the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _any_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def _held(folder: Path) -> bool:
+    """Whether an emulator process lives on this folder."""
+    try:
+        with (folder / "lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _healthy(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+    try:
+        connection.request("GET", "/_ministack/health")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _signal_group(leader: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, number)

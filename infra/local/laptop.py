@@ -1,0 +1,189 @@
+"""The laptop: emulator, simulated operator, simulated DPI, and the stack that a hospital deploys.
+
+One process tree: everything ends with the process that started it. Fictitious data only: the
+emulator has no lock on its door.
+"""
+
+import json
+import shutil
+import ssl
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+import boto3
+
+from infra.local.aws import arguments
+from infra.local.deployer import deploy
+from infra.local.dpi import Dpi
+from infra.local.emulator import Emulator
+from infra.local.feeder import Feeder
+from infra.local.operator import Operator
+from infra.local.operator_rules import OperatorOptions
+from infra.local.pki import Pki
+from pfi.adapters.dynamodb import DynamoTable
+from pfi.adapters.patients import DynamoPatients
+from pfi.adapters.s3 import S3Store
+from pfi.edge.settings import dump_settings
+from pfi.ins.identity import PatientRecord
+from pfi.journey.settings import OperatorSettings, RetrySettings, Settings
+
+CONTEXT: Final = {"target": "local", "name": "pfi"}
+DOMAINS: Final = (".mssante.fr", ".mssante.test")
+LOCAL_RETRY: Final = RetrySettings(backoff_s=(1, 2, 4, 5))
+"""On a laptop nobody waits an hour: same rules, shorter times."""
+HOLD_S: Final = 25
+ACK_TIMEOUT_S: Final = 4
+QUEUED: Final = ("Parse", "Match", "Push", "Forward")
+
+
+@dataclass
+class Laptop:
+    """Everything that `pfi up` starts; a context manager."""
+
+    folder: Path
+    settings: Settings
+    progress: Callable[[str], None]
+    dpi_script: Path | None = None
+    outputs: dict[str, str] = field(default_factory=dict)
+    _open: ExitStack = field(default_factory=ExitStack)
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._open.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        (self.folder / "run.json").unlink(missing_ok=True)
+        self._open.close()
+
+    def _start(self) -> None:
+        self._clean()
+        self.progress("Émulateur AWS…")
+        self.emulator = self._open.enter_context(Emulator(self.folder / "emulator"))
+        self.environment = self.emulator.environment()
+        self.progress("Opérateur MSSanté et DPI simulés…")
+        self._start_peers()
+        self.outputs = deploy(
+            self.environment, CONTEXT, self.folder / "outputs.json", self.progress
+        )
+        self.progress("Paramètres, certificats, métriques…")
+        self.configure(self.settings)
+        self._start_feeder()
+        self._remember()
+
+    def _clean(self) -> None:
+        """Each run starts from nothing: yesterday's mails would be today's duplicates."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in ("emulator", "dpi"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        for name in ("operator.sqlite", "deployed.json", "run.json"):
+            (self.folder / name).unlink(missing_ok=True)
+
+    def _start_peers(self) -> None:
+        own = [mailbox.address for mailbox in self.settings.mailboxes]
+        others = [mailbox.fallback for mailbox in self.settings.mailboxes if mailbox.fallback]
+        self.pki = Pki.ensure(self.folder / "pki", [*own, *others])
+        operator = Operator(
+            self.pki,
+            [*own, *others],
+            path=self.folder / "operator.sqlite",
+            options=OperatorOptions(domains=self._domains(others), size_limit=100_000_000),
+        )
+        self.operator = self._open.enter_context(operator)
+        context = self.pki.server_context(client_certificate=True)
+        self.dpi = Dpi(self.folder / "dpi", script=self.dpi_script, ssl_context=context)
+        self.dpi.start()
+        self._open.callback(self.dpi.stop)
+
+    def _domains(self, addresses: list[str]) -> tuple[str, ...]:
+        return (*DOMAINS, *(address.rpartition("@")[2] for address in addresses))
+
+    def configure(self, settings: Settings) -> None:
+        """Write settings and secrets where the functions read them."""
+        operator = OperatorSettings(
+            imap_host="127.0.0.1",
+            imap_port=self.operator.imap_port,
+            smtp_host="127.0.0.1",
+            smtp_port=self.operator.smtp_port,
+            timeout_s=5,
+            run_budget_s=20,
+        )
+        dpis = tuple(
+            replace(each, host="127.0.0.1", port=self.dpi.port, hold_s=HOLD_S,
+                    connect_timeout_s=2, ack_timeout_s=ACK_TIMEOUT_S)
+            for each in settings.dpis
+        )  # fmt: skip
+        self.settings = replace(settings, operator=operator, dpis=dpis, retry=LOCAL_RETRY)
+        self.client("ssm").put_parameter(
+            Name=self.outputs["SettingsParameter"],
+            Value=dump_settings(self.settings),
+            Type="String",
+            Overwrite=True,
+        )
+        mailbox = self.settings.mailboxes[0].address
+        self._secret("MssanteSecret", self._certificate(mailbox))
+        self._secret("DpiSecret", {each.id: self._certificate(mailbox) for each in dpis})
+
+    def _certificate(self, name: str) -> dict[str, str]:
+        return {
+            "ca": self.pki.trust_pem(),
+            "certificate": self.pki.certificate_pem(name),
+            "key": self.pki.key_pem(name),
+            "crl": self.pki.crl_pem(),
+        }
+
+    def _secret(self, output: str, value: Mapping[str, Any]) -> None:
+        self.client("secretsmanager").put_secret_value(
+            SecretId=self.outputs[output], SecretString=json.dumps(value)
+        )
+
+    def _start_feeder(self) -> None:
+        queues = {
+            url.rsplit("/", 1)[-1]: url
+            for name in QUEUED
+            for url in (self.outputs[f"Queue{name}Url"], self.outputs[f"Dlq{name}Url"])
+        }
+        feeder = Feeder(self.environment, queues, f"/aws/lambda/{CONTEXT['name']}")
+        feeder.start()
+        self._open.callback(feeder.stop)
+
+    def _remember(self) -> None:
+        """What `pfi send` and `pfi status` need to find this laptop."""
+        run = {
+            "environment": self.environment,
+            "outputs": self.outputs,
+            "imap_port": self.operator.imap_port,
+            "smtp_port": self.operator.smtp_port,
+            "mailboxes": [mailbox.address for mailbox in self.settings.mailboxes],
+        }
+        path = self.folder / "run.json"
+        path.write_text(json.dumps(run))
+        path.chmod(0o600)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client of the emulator."""
+        return client(service, self.environment)
+
+    def table(self) -> DynamoTable:
+        """The ledger."""
+        return DynamoTable(self.client("dynamodb"), self.outputs["LedgerTable"])
+
+    def store(self) -> S3Store:
+        """The store."""
+        return S3Store(self.client("s3"), self.outputs["BucketName"])
+
+    def load_patients(self, establishment: str, records: tuple[PatientRecord, ...]) -> int:
+        """Fill the patient base."""
+        base = DynamoPatients(self.client("dynamodb"), self.outputs["PatientsTable"])
+        return base.put(establishment, records)
+
+
+def client(service: str, environment: Mapping[str, str]) -> Any:
+    """A boto3 client of an emulator."""
+    return boto3.client(service, **arguments(environment))  # type: ignore[call-overload]

@@ -1,0 +1,1 @@
+"""PFI: the plateforme d'intermédiation between MSSanté mailboxes and the hospital's DPI."""

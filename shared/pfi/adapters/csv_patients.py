@@ -1,0 +1,93 @@
+"""A patient base from a CSV file: for `pfi explain`, for rehearsals, for loading the table.
+
+Header line: ``ipp,status,attributes,matricule,oid,birth_name,first_given,given_list,used_name,
+used_given,birth_date,sex,birth_place,merged_into``; UTF-8; attributes separated by blanks.
+"""
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from pfi.ins.concordance import inactive
+from pfi.ins.identity import PatientRecord, Traits
+from pfi.ins.keys import ins_key, ipp_key, pointers, traits_key
+
+COLUMNS: Final = (
+    "ipp", "status", "attributes", "matricule", "oid", "birth_name", "first_given", "given_list",
+    "used_name", "used_given", "birth_date", "sex", "birth_place", "merged_into",
+)  # fmt: skip
+
+
+class PatientFileRefused(Exception):
+    """The file is not a patient CSV; `line` and `fault` (a column name) hold no patient data."""
+
+    def __init__(self, line: int, fault: str) -> None:
+        super().__init__(f"line {line}: {fault}")
+        self.line = line
+        self.fault = fault
+
+
+def read_patients(text: str) -> tuple[PatientRecord, ...]:
+    """Records of a CSV text, in file order; one IPP appears once."""
+    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
+    missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
+    if missing:
+        raise PatientFileRefused(1, missing[0])
+    try:
+        records = [_record(row, number) for number, row in enumerate(rows, start=2)]
+    except csv.Error:
+        raise PatientFileRefused(rows.line_num, "csv") from None
+    seen: set[str] = set()
+    for number, record in enumerate(records, start=2):
+        if record.ipp in seen:
+            raise PatientFileRefused(number, "ipp")
+        seen.add(record.ipp)
+    return tuple(records)
+
+
+def _record(row: Mapping[str, str | None], line: int) -> PatientRecord:
+    values = {name: (row[name] or "").strip() for name in COLUMNS}
+    if not values["ipp"] or None in row:
+        raise PatientFileRefused(line, "ipp")
+    return PatientRecord(
+        ipp=values["ipp"],
+        status=values["status"],
+        attributes=frozenset(values["attributes"].split()),
+        matricule=values["matricule"],
+        oid=values["oid"],
+        traits=Traits(**{name: values[name] for name in _TRAITS}),
+        merged_into=values["merged_into"],
+    )
+
+
+_TRAITS: Final = COLUMNS[5:13]
+
+
+@dataclass(slots=True)
+class ListedPatients:
+    """The `Patients` port over records in memory, any establishment."""
+
+    records: Iterable[PatientRecord]
+    _found: dict[str, list[PatientRecord]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._found = defaultdict(list)
+        for record in sorted(self.records, key=lambda each: each.ipp):
+            for key in pointers("", record):
+                self._found[key].append(record)
+
+    def find(self, establishment: str, matricule: str, oid: str) -> tuple[PatientRecord, ...]:
+        """Records whose current or former INS this is."""
+        return tuple(self._found.get(ins_key("", matricule, oid), ()))
+
+    def get(self, establishment: str, ipp: str) -> PatientRecord | None:
+        """One record."""
+        return next(iter(self._found.get(ipp_key("", ipp), ())), None)
+
+    def twins(self, establishment: str, traits: Traits) -> tuple[PatientRecord, ...]:
+        """Active records equal on the five strict traits."""
+        found = self._found.get(traits_key("", traits), ())
+        return tuple(record for record in found if not inactive(record))

@@ -1,0 +1,70 @@
+"""The store on S3. Keys are digests and configured ids; bodies are encrypted by the bucket."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from botocore.exceptions import BotoCoreError, ClientError
+from pydantic import TypeAdapter
+
+from pfi.errors import Unavailable
+from pfi.journey.records import Dossier
+from pfi.names import Reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+INCOMING: Final = "incoming/"
+_DOSSIER: Final = TypeAdapter(Dossier)
+
+
+@dataclass(frozen=True, slots=True)
+class S3Store:
+    """Mails under ``incoming/<mailbox>/``, what was read of them under ``documents/<mail>/``."""
+
+    client: "S3Client"
+    bucket: str
+
+    def put_mail(self, mailbox: str, mail: str, raw: bytes) -> str:
+        """The arrival: writing this object is the event that starts the journey."""
+        key = f"{INCOMING}{mailbox}/{mail}.eml"
+        self._put(key, raw, "message/rfc822")
+        return key
+
+    def get(self, key: str) -> bytes:
+        """Bytes of a key; Unavailable when S3 does not answer or the key is gone."""
+        try:
+            return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
+    def put_document(self, mail: str, number: int, content: bytes) -> None:
+        """One CDA, byte for byte."""
+        self._put(_document_key(mail, number), content, "application/octet-stream")
+
+    def document(self, mail: str, number: int) -> bytes:
+        """One CDA, byte for byte."""
+        return self.get(_document_key(mail, number))
+
+    def put_dossier(self, mail: str, dossier: Dossier) -> None:
+        """What parse learnt, as JSON."""
+        self._put(_dossier_key(mail), _DOSSIER.dump_json(dossier), "application/json")
+
+    def dossier(self, mail: str) -> Dossier:
+        """What parse learnt."""
+        return _DOSSIER.validate_json(self.get(_dossier_key(mail)))
+
+    def _put(self, key: str, content: bytes, content_type: str) -> None:
+        try:
+            self.client.put_object(
+                Bucket=self.bucket, Key=key, Body=content, ContentType=content_type
+            )
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
+
+def _document_key(mail: str, number: int) -> str:
+    return f"documents/{mail}/{number:04}.xml"
+
+
+def _dossier_key(mail: str) -> str:
+    return f"documents/{mail}/dossier.json"

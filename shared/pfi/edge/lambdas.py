@@ -1,0 +1,204 @@
+"""Lambda ceremony, once: batches, logs, and what an error does to its queue message.
+
+| family | queue message |
+|---|---|
+| Unreadable | consumed, after a copy went to the dead-letter queue: a job that cannot be read |
+| Unavailable, OutcomeUnknown | comes back after a back-off with jitter; DLQ after maxReceiveCount |
+| Misconfigured | comes back after the longest back-off; alarm |
+| anything else | comes back a few times, then the dead-letter queue; type and frames are logged |
+
+Steps turn the endings of a mail (forward, refuse, file) into values themselves.
+"""
+
+import hashlib
+import json
+import random
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import unquote_plus
+
+from aws_lambda_powertools.utilities.batch import (
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from pfi.adapters.s3 import INCOMING
+from pfi.edge.settings import environment
+from pfi.edge.telemetry import Telemetry
+from pfi.edge.wiring import Services, services
+from pfi.errors import Misconfigured, PfiError, Unreadable
+from pfi.journey.collect import collect
+from pfi.journey.jobs import Job, load
+from pfi.journey.outcome import Log, Outcome
+from pfi.journey.parse import Arrival
+from pfi.journey.review import DeadLetter
+from pfi.names import Reason, Step
+
+Handler = Callable[[dict[str, Any], Any], Any]
+Work = Callable[[SQSRecord, Services], Iterable[Outcome]]
+MAX_VISIBILITY_S = 43_200
+
+
+class _ComesBack(Exception):
+    """Tells Powertools to report the record as failed; carries nothing."""
+
+
+def job_function(step: Step, run: Callable[[Job, Services], Outcome]) -> Handler:
+    """A Lambda that does one job per queue message."""
+    return _queue_function(step, lambda record, ports: (run(load(record.body), ports),))
+
+
+def arrival_function(step: Step, run: Callable[[Arrival, Services], Outcome]) -> Handler:
+    """A Lambda fed by ObjectCreated events of the store, through a queue."""
+
+    def work(record: SQSRecord, ports: Services) -> Iterable[Outcome]:
+        arrivals = list(arrivals_of(record.body))
+        if not arrivals:
+            return (Outcome(Log.EVENT_IGNORED),)
+        return tuple(run(arrival, ports) for arrival in arrivals)
+
+    return _queue_function(step, work)
+
+
+def review_function(run: Callable[[DeadLetter, Services], Outcome]) -> Handler:
+    """A Lambda fed by every dead-letter queue."""
+    dead_letters = environment().dead_letters
+
+    def work(record: SQSRecord, ports: Services) -> Iterable[Outcome]:
+        return [run(letter, ports) for letter in letters_of(record, dead_letters)]
+
+    return _queue_function(Step.REVIEW, work)
+
+
+def schedule_function(step: Step) -> Handler:
+    """A Lambda run by the clock, for every mailbox in turn; one broken mailbox stops no other."""
+    telemetry = Telemetry(step)
+
+    def handler(_event: dict[str, Any], context: Any) -> None:
+        ports = services()
+        for mailbox in ports.settings.mailboxes:
+            try:
+                telemetry.emit_all(collect(mailbox, context.aws_request_id, ports))
+            except PfiError as error:
+                telemetry.emit(Outcome(Log.MAILBOX_FAILED, {"reason": error.reason}))
+            except Exception as error:  # last resort: the next mailbox must be polled
+                telemetry.unexpected(error)
+
+    return handler
+
+
+def _queue_function(step: Step, work: Work) -> Handler:
+    telemetry = Telemetry(step)
+    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    record_handler = partial(_one, step, work, telemetry)
+
+    def handler(event: dict[str, Any], context: Any) -> Any:
+        return process_partial_response(
+            event=event, record_handler=record_handler, processor=processor, context=context
+        )
+
+    return handler
+
+
+def _one(step: Step, work: Work, telemetry: Telemetry, record: SQSRecord) -> None:
+    """One message: done, or back to the queue, or to the dead-letter queue. Never silent."""
+    ports = services()
+    received = int(record.attributes.approximate_receive_count)
+    try:
+        telemetry.emit_all(work(record, ports))
+    except Unreadable as error:
+        telemetry.failed(error, received=received)
+        _dead_letter(step, record, error.reason, ports)
+    except PfiError as error:
+        telemetry.failed(error, received=received)
+        longest = isinstance(error, Misconfigured)
+        ports.jobs.postpone(step, record.receipt_handle, _delay(ports, received, longest=longest))
+        raise _ComesBack from None
+    except Exception as error:  # the one broad net (design §4, last line)
+        telemetry.unexpected(error, received=received)
+        if received >= _unexpected_attempts(ports):
+            _dead_letter(step, record, Reason.UNEXPECTED, ports)
+            return
+        raise _ComesBack from None
+
+
+def _dead_letter(step: Step, record: SQSRecord, reason: Reason, ports: Services) -> None:
+    if step is Step.REVIEW:
+        raise _ComesBack  # the last queue: its own alarm tells
+    ports.jobs.dead_letter(step, record.body, reason)
+
+
+def _unexpected_attempts(ports: Services) -> int:
+    try:
+        return ports.settings.retry.unexpected_attempts
+    except Exception:  # settings themselves may be what is broken
+        return 3
+
+
+def _delay(ports: Services, received: int, *, longest: bool) -> int:
+    """Back-off of hl7-mdm §5.5 with jitter, so that a recovered peer is not stampeded."""
+    try:
+        steps = ports.settings.retry.backoff_s
+    except PfiError:
+        steps = (60,)
+    seconds = steps[-1] if longest else steps[min(received, len(steps)) - 1]
+    jittered = seconds * random.uniform(0.75, 1.25)  # noqa: S311 - not a secret
+    return max(1, min(int(jittered), MAX_VISIBILITY_S))
+
+
+def arrivals_of(body: str) -> Iterable[Arrival]:
+    """Mails announced by an S3 event; a test event announces none. Keys come URL-encoded."""
+    try:
+        records: list[Mapping[str, Any]] = json.loads(body).get("Records", [])
+        keys = [unquote_plus(each["s3"]["object"]["key"]) for each in records]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Unreadable(Reason.JOB_UNREADABLE) from None
+    for key in keys:
+        prefix, _, rest = key.partition("/")
+        mailbox, _, name = rest.partition("/")
+        if f"{prefix}/" == INCOMING and mailbox and name:
+            yield Arrival(key, mailbox)
+
+
+def letters_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Iterable[DeadLetter]:
+    """What a dead message was about: codes and digests, whatever its body."""
+    step = _step_of(record, dead_letters)
+    attribute = (
+        record.message_attributes["reason"] if "reason" in record.message_attributes else None
+    )
+    reason = attribute.string_value if attribute else None
+    known = Reason(reason) if reason in list(Reason) else Reason.UNEXPECTED
+    attempts = int(record.attributes.approximate_receive_count)
+    for mail, document in _subjects(record.body):
+        yield DeadLetter(step, mail, document, known, attempts)
+
+
+def _step_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Step:
+    queue = record.event_source_arn.rsplit(":", 1)[-1]
+    found = (step for step, url in dead_letters.items() if url.rsplit("/", 1)[-1] == queue)
+    return next(found, Step.REVIEW)
+
+
+def _subjects(body: str) -> Iterable[tuple[str, int | None]]:
+    try:
+        job = load(body)
+    except Unreadable:
+        pass
+    else:
+        return [(job.mail, job.document)]
+    try:
+        keys = [arrival.key for arrival in arrivals_of(body)]
+    except Unreadable:
+        keys = []
+    names = [key.rsplit("/", 1)[-1].removesuffix(".eml") for key in keys] or [body]
+    return [
+        (name if _is_digest(name) else hashlib.sha256(name.encode()).hexdigest(), None)
+        for name in names
+    ]
+
+
+def _is_digest(name: str) -> bool:
+    return len(name) == 64 and not set(name) - set("0123456789abcdef")

@@ -1,0 +1,170 @@
+"""The composition root: the only place that chooses the real adapters.
+
+Built once per sandbox; each client is made on first use, so a function pays only for what it
+touches. Settings are read again when older than a minute, without a new deployment.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache, cached_property
+from ssl import SSLContext
+from typing import Any, Final
+
+import boto3
+from aws_lambda_powertools.utilities import parameters
+from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
+from botocore.config import Config
+
+from pfi.adapters.dynamodb import DynamoTable
+from pfi.adapters.imap import ImapMailbox
+from pfi.adapters.mail_access import MailAccess, client_context
+from pfi.adapters.mllp import MllpDpi
+from pfi.adapters.patients import DynamoPatients
+from pfi.adapters.s3 import S3Store
+from pfi.adapters.smtp import SmtpRelay
+from pfi.adapters.sqs import SqsJobs
+from pfi.edge.settings import Environment, environment, needed, read_settings
+from pfi.errors import Misconfigured
+from pfi.journey.ports import Mailbox
+from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
+from pfi.names import Reason
+
+MAX_AGE_S: Final = 60
+_CONFIG: Final = Config(
+    retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=30
+)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass
+class Services:
+    """The ports of the journey on AWS."""
+
+    names: Environment
+    now: Callable[[], datetime] = field(default=_utc_now)
+
+    @cached_property
+    def _session(self) -> boto3.Session:
+        return boto3.Session()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings, at most a minute old."""
+        name = needed(self.names.settings_parameter)
+        try:
+            text = parameters.get_parameter(name, max_age=MAX_AGE_S)
+        except GetParameterError:
+            raise Misconfigured(Reason.SETTING_MISSING) from None
+        return _settings(str(text))
+
+    @cached_property
+    def table(self) -> DynamoTable:
+        """The ledger."""
+        client = self._session.client("dynamodb", config=_CONFIG)
+        return DynamoTable(client, needed(self.names.ledger_table))
+
+    @cached_property
+    def store(self) -> S3Store:
+        """Mails, documents, dossiers."""
+        client = self._session.client("s3", config=_CONFIG)
+        return S3Store(client, needed(self.names.bucket))
+
+    @cached_property
+    def patients(self) -> DynamoPatients:
+        """The patient base."""
+        client = self._session.client("dynamodb", config=_CONFIG)
+        return DynamoPatients(client, needed(self.names.patients_table))
+
+    @cached_property
+    def jobs(self) -> SqsJobs:
+        """The queues."""
+        client = self._session.client("sqs", config=_CONFIG)
+        return SqsJobs(client, self.names.queues, self.names.dead_letters)
+
+    def mailbox(self, mailbox: MailboxSettings) -> AbstractContextManager[Mailbox]:
+        """An IMAP session on one mailbox, closed at the end of the block."""
+        return self._open(mailbox)
+
+    @contextmanager
+    def _open(self, mailbox: MailboxSettings) -> Iterator[Mailbox]:
+        operator = self.settings.operator
+        access = self._access(mailbox, operator.imap_host, operator.imap_port)
+        session = ImapMailbox.open(access, self._mail_context())
+        try:
+            yield session
+        finally:
+            session.close()
+
+    def relay(self, mailbox: MailboxSettings) -> SmtpRelay:
+        """The operator's submission service, as this mailbox."""
+        operator = self.settings.operator
+        access = self._access(mailbox, operator.smtp_host, operator.smtp_port)
+        return SmtpRelay(access, self._mail_context(), mailbox.address.rpartition("@")[2])
+
+    def dpi(self, target: DpiSettings) -> MllpDpi:
+        """One DPI interface."""
+        context = None if target.tls == "off" else self._dpi_context(target)
+        return MllpDpi(
+            host=target.host,
+            port=target.port,
+            connect_timeout=target.connect_timeout_s,
+            ack_timeout=target.ack_timeout_s,
+            ssl_context=context,
+        )
+
+    def _access(self, mailbox: MailboxSettings, host: str, port: int) -> MailAccess:
+        operator = self.settings.operator
+        secret = self._secret(self.names.secret_mssante)
+        return MailAccess(
+            host=host,
+            port=port,
+            tls=operator.tls,
+            auth=operator.auth,
+            user=mailbox.address,
+            password=secret.get("passwords", {}).get(mailbox.id, ""),
+            timeout_s=operator.timeout_s,
+        )
+
+    def _mail_context(self) -> SSLContext:
+        return _context(self._secret(self.names.secret_mssante), self.settings.operator.revocation)
+
+    def _dpi_context(self, target: DpiSettings) -> SSLContext:
+        secret = self._secret(self.names.secret_dpi).get(target.id)
+        if not isinstance(secret, dict):
+            raise Misconfigured(Reason.CERTIFICATE)
+        return _context(secret, "crl" if secret.get("crl") else "off")
+
+    def _secret(self, name: str) -> dict[str, Any]:
+        try:
+            found = json.loads(str(parameters.get_secret(needed(name), max_age=MAX_AGE_S)))
+        except (GetParameterError, ValueError):
+            raise Misconfigured(Reason.CERTIFICATE) from None
+        return found if isinstance(found, dict) else {}
+
+
+@cache
+def _settings(text: str) -> Settings:
+    return read_settings(text)
+
+
+def _context(secret: dict[str, Any], revocation: str) -> SSLContext:
+    pem = {name: str(secret.get(name, "")) for name in ("ca", "certificate", "key", "crl")}
+    return client_context(
+        ca_pem=pem["ca"],
+        cert_pem=pem["certificate"],
+        key_pem=pem["key"],
+        crl_pem=pem["crl"] or None,
+        revocation="off" if revocation == "off" else "crl",
+    )
+
+
+@cache
+def services() -> Services:
+    """The ports of this sandbox."""
+    return Services(environment())

@@ -1,0 +1,96 @@
+"""One document identifier and every mail that carries it: who goes first, what is a repeat.
+
+A replacement or a deletion waits for its parent while the parent is in flight here (design
+decision 13); the same version is never sent twice (Q-29). The chain is one ledger row, so taking
+one's turn is one conditional write.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from pfi.names import Integration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """One mail's claim on the document identifier.
+
+    `version` is the digest of (event, bytes, masks); `order` is the time of arrival, and links of
+    the same instant keep the order in which they joined.
+    """
+
+    holder: str
+    order: str
+    version: str
+    masks: str
+    integration: Integration = Integration.WAITING
+    ack: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """All links, in arrival order."""
+
+    links: tuple[Link, ...] = ()
+
+    def link(self, holder: str) -> Link | None:
+        """The link of one holder."""
+        return next((link for link in self.links if link.holder == holder), None)
+
+    def joined(self, link: Link) -> "Chain":
+        """With this link, once."""
+        if self.link(link.holder):
+            return self
+        return Chain(tuple(sorted((*self.links, link), key=lambda each: each.order)))
+
+    def moved(self, holder: str, integration: Integration, ack: str | None = None) -> "Chain":
+        """With the state of one holder changed."""
+        return Chain(
+            tuple(
+                replace(link, integration=integration, ack=ack) if link.holder == holder else link
+                for link in self.links
+            )
+        )
+
+    @property
+    def accepted(self) -> Link | None:
+        """The link last accepted by the DPI, in arrival order."""
+        done = [link for link in self.links if link.integration is Integration.INTEGRATED]
+        return done[-1] if done else None
+
+
+class Turn(StrEnum):
+    """What a holder may do now."""
+
+    GO = "go"
+    WAIT = "wait"
+    REPEAT = "repeat"
+    DOUBTFUL = "doubtful"
+
+
+def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
+    """Whether this holder's message may leave.
+
+    Waits while another one is on the wire, or arrived earlier and has not ended; a version
+    already accepted is a repeat; a version whose outcome is unknown is doubtful: sending it
+    could integrate it twice.
+    """
+    mine = chain.link(holder)
+    if mine is None:
+        return Turn.GO
+    others = [link for link in chain.links if link.holder != holder]
+    earlier = chain.links[: chain.links.index(mine)]
+    if parent is not None:
+        earlier += tuple(link for link in parent.links if link.order <= mine.order)
+    on_the_wire = [*others, *(parent.links if parent else ())]
+    if any(link.integration is Integration.SENT for link in on_the_wire):
+        return Turn.WAIT
+    if any(not link.integration.ended for link in earlier):
+        return Turn.WAIT
+    last = chain.accepted
+    if last and last.version == mine.version:
+        return Turn.REPEAT
+    same = [link for link in others if link.version == mine.version]
+    if any(link.integration is Integration.UNKNOWN for link in same):
+        return Turn.DOUBTFUL
+    return Turn.GO

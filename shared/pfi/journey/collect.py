@@ -1,0 +1,151 @@
+"""Collect each mail of a mailbox exactly once (mail-edge §4.1).
+
+INBOX is the to-do list, there is no UID cursor. The bytes go to the store under their SHA-256,
+the ledger commits, and only then is the mail moved: a crash anywhere is repaired by the next
+poll. The arrival of the bytes in the store is the event that starts the journey.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pfi.errors import Unavailable
+from pfi.journey.jobs import Job
+from pfi.journey.ledger import Ledger, Place, Versioned
+from pfi.journey.outcome import Digest, Log, Metric, Outcome
+from pfi.journey.ports import Mailbox, MailGone, Ports, Put
+from pfi.journey.records import MailRecord, MailState
+from pfi.journey.settings import MailboxSettings
+from pfi.names import Reason, Route, Step
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    uid: int
+    size: int
+    known: Versioned[Place]
+
+
+def collect(mailbox: MailboxSettings, owner: str, ports: Ports) -> Iterator[Outcome]:
+    """Poll one mailbox once, under its lease."""
+    ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
+    operator = ports.settings.operator
+    if not ledger.lease(mailbox.id, owner, operator.run_budget_s + 2 * operator.timeout_s):
+        yield Outcome(Log.MAILBOX_BUSY)
+        return
+    try:
+        with ports.mailbox(mailbox) as session:
+            yield from _Poll(mailbox, session, ledger, ports).run()
+    finally:
+        ledger.release(mailbox.id, owner)
+
+
+@dataclass(frozen=True, slots=True)
+class _Poll:
+    mailbox: MailboxSettings
+    session: Mailbox
+    ledger: Ledger
+    ports: Ports
+
+    def run(self) -> Iterator[Outcome]:
+        operator = self.ports.settings.operator
+        deadline = self.ports.now() + timedelta(seconds=operator.run_budget_s)
+        collected = 0
+        for waiting in self._waiting()[: operator.mails_per_run]:
+            if self.ports.now() > deadline:
+                break
+            outcome = self._one(waiting)
+            if outcome is not None:
+                collected += outcome.log is Log.MAIL_COLLECTED
+                yield outcome
+        counts = {Metric.POLL_AGE_SECONDS: 0.0, Metric.MAILS_COLLECTED: float(collected)}
+        yield Outcome(Log.MAILBOX_POLLED, {"collected": collected}, counts)
+
+    def _waiting(self) -> list[_Waiting]:
+        """Mails least often tried first, so that one that kills the session blocks nobody."""
+        validity = self.session.uid_validity
+        waiting = [
+            _Waiting(uid, size, self.ledger.place(self.mailbox.id, validity, uid))
+            for uid, size in self.session.listing()
+        ]
+        return sorted(waiting, key=lambda each: (each.known.record.tries, each.uid))
+
+    def _one(self, waiting: _Waiting) -> Outcome | None:
+        operator = self.ports.settings.operator
+        place = waiting.known.record
+        try:
+            if place.mail is not None:
+                self.session.move(waiting.uid, operator.processed_folder)
+                return Outcome(Log.MAIL_SEEN, {"mail": Digest(place.mail)})
+            if waiting.size > self.ports.settings.limits.mail_bytes:
+                return self._set_aside(waiting, Reason.MAIL_TOO_LARGE)
+            if place.tries >= operator.fetch_attempts:
+                return self._set_aside(waiting, Reason.MAILBOX_UNAVAILABLE)
+            return self._take(waiting)
+        except MailGone:
+            return None
+
+    def _take(self, waiting: _Waiting) -> Outcome | None:
+        tried = self._tried(waiting)
+        if tried is None:
+            return None
+        raw = self.session.fetch(waiting.uid, waiting.size)
+        mail = hashlib.sha256(raw).hexdigest()
+        key = self.ports.store.put_mail(self.mailbox.id, mail, raw)
+        self._commit(waiting, tried, mail, key)
+        self.session.move(waiting.uid, self.ports.settings.operator.processed_folder)
+        return Outcome(Log.MAIL_COLLECTED, {"mail": Digest(mail), "bytes": len(raw)})
+
+    def _tried(self, waiting: _Waiting) -> Versioned[Place] | None:
+        """Count the attempt before it: a mail that kills the collector is set aside at last."""
+        place = Place(waiting.known.record.tries + 1)
+        revision = waiting.known.revision
+        if not self.ledger.write(self._place_put(waiting.uid, place, revision)):
+            return None
+        return Versioned(place, (revision or 0) + 1)
+
+    def _commit(self, waiting: _Waiting, tried: Versioned[Place], mail: str, key: str) -> None:
+        place = self._place_put(waiting.uid, Place(tried.record.tries, mail), tried.revision)
+        known = self.ledger.mail(mail)
+        if known is None:
+            record = _arrived(mail, self.mailbox.id, key, self.ports.now())
+            done = self.ledger.write(self.ledger.mail_put(record, None), place)
+        else:
+            done = self.ledger.write(
+                self.ledger.mail_put(_one_more(known.record), known.revision), place
+            )
+        if not done:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    def _set_aside(self, waiting: _Waiting, reason: Reason) -> Outcome:
+        """Not downloaded: the mail stays in the mailbox, in a folder for people, and in review."""
+        header = self.session.header(waiting.uid)
+        place = f"{self.session.uid_validity}#{waiting.uid}#{waiting.size}".encode()
+        mail = hashlib.sha256(place + header).hexdigest()
+        record = MailRecord(
+            mail=mail,
+            mailbox=self.mailbox.id,
+            key="",
+            received_at=self.ports.now(),
+            state=MailState.SETTLED,
+            route=Route.REVIEW,
+            reason=reason.value,
+            review=True,
+        )
+        self.ports.jobs.to_review(Step.PARSE, Job(mail), reason)
+        self.ledger.write(self.ledger.mail_put(record, None))
+        self.session.move(waiting.uid, self.ports.settings.operator.set_aside_folder)
+        return Outcome(Log.MAIL_SET_ASIDE, {"mail": Digest(mail), "reason": reason})
+
+    def _place_put(self, uid: int, place: Place, revision: int | None) -> Put:
+        validity = self.session.uid_validity
+        return self.ledger.place_put(self.mailbox.id, validity, uid, place, revision)
+
+
+def _arrived(mail: str, mailbox: str, key: str, now: datetime) -> MailRecord:
+    return MailRecord(mail=mail, mailbox=mailbox, key=key, received_at=now)
+
+
+def _one_more(record: MailRecord) -> MailRecord:
+    return replace(record, copies=record.copies + 1)

@@ -1,0 +1,102 @@
+"""What would happen to these mails, in order, and why: the journey without its effects.
+
+The same pure functions as the steps (`read_mail`, `identify`, `refusal`, `settle`); where the DPI
+decides, AA is assumed. `pfi explain` shows it; a test compares it with the deployed stack.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+from pfi.ins.concordance import Decision
+from pfi.journey.identification import document_refusal, identify, match_policy, refusal
+from pfi.journey.keys import chain_key, same_mail, version_of
+from pfi.journey.ports import Patients
+from pfi.journey.reading import read_mail
+from pfi.journey.records import DocumentFacts, Dossier
+from pfi.journey.settings import MailboxSettings, Settings
+from pfi.journey.settlement import Ending, Settlement, settle
+from pfi.names import Integration, Reason, Route
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentForecast:
+    """One document: its decision and what would become of it."""
+
+    facts: DocumentFacts
+    decision: Decision
+    integration: Integration
+    reason: Reason | None
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """One mail: its digest, its settlement, its documents."""
+
+    mail: str
+    dossier: Dossier
+    settlement: Settlement
+    documents: tuple[DocumentForecast, ...] = ()
+
+
+@dataclass(slots=True)
+class Foresight:
+    """Remembers the mails already seen, so that duplicates are recognised in order."""
+
+    settings: Settings
+    patients: Patients
+    _mails: set[str] = field(default_factory=set)
+    _same: set[str] = field(default_factory=set)
+    _versions: dict[str, str] = field(default_factory=dict)
+
+    def foresee(self, raw: bytes, mailbox: MailboxSettings) -> Forecast:
+        """What would happen to the next mail."""
+        mail = hashlib.sha256(raw).hexdigest()
+        dossier = read_mail(raw, mailbox, self.settings).dossier
+        if self._seen_before(mail, dossier, mailbox):
+            return _ended(mail, dossier, Route.DUPLICATE, Reason.SAME_MAIL.value)
+        if dossier.route is not None:
+            return _ended(mail, dossier, dossier.route, dossier.reason)
+        documents, reason = self._documents(dossier, mailbox)
+        endings = [Ending(each.integration, each.reason) for each in documents]
+        settlement = settle(
+            dossier.facts, dossier.reason or reason, endings, mailbox, self.settings
+        )
+        return Forecast(mail, dossier, settlement, documents)
+
+    def _seen_before(self, mail: str, dossier: Dossier, mailbox: MailboxSettings) -> bool:
+        same = same_mail(mailbox, dossier) if dossier.route is None else ""
+        seen = mail in self._mails or (same and same in self._same)
+        self._mails.add(mail)
+        if same:
+            self._same.add(same)
+        return bool(seen)
+
+    def _documents(
+        self, dossier: Dossier, mailbox: MailboxSettings
+    ) -> tuple[tuple[DocumentForecast, ...], Reason | None]:
+        policy = match_policy(self.settings)
+        decisions = [
+            identify(each.identity, mailbox.establishment, self.patients, policy)
+            for each in dossier.documents
+        ]
+        reason = refusal(dossier.documents, decisions)
+        return tuple(
+            self._document(facts, decision, mailbox, owed=reason is None)
+            for facts, decision in zip(dossier.documents, decisions, strict=True)
+        ), reason
+
+    def _document(
+        self, facts: DocumentFacts, decision: Decision, mailbox: MailboxSettings, *, owed: bool
+    ) -> DocumentForecast:
+        reason = document_refusal(facts, decision)
+        if not owed:
+            return DocumentForecast(facts, decision, Integration.NOT_OWED, reason)
+        key, version = chain_key(mailbox, facts.id), version_of(facts)
+        repeated = self._versions.get(key) == version
+        self._versions[key] = version
+        return DocumentForecast(facts, decision, Integration.WOULD_INTEGRATE, None, repeated)
+
+
+def _ended(mail: str, dossier: Dossier, route: Route, reason: str | None) -> Forecast:
+    return Forecast(mail, dossier, Settlement(route, reason))

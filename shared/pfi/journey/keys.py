@@ -1,0 +1,41 @@
+"""Identities that survive rewrapping: of a mail, of a document, of a document's version."""
+
+import hashlib
+
+from pfi.journey.records import DocumentFacts, Dossier
+from pfi.journey.settings import MailboxSettings
+from pfi.names import Event
+
+
+def digest(*parts: str) -> str:
+    """SHA-256 of the parts, unambiguous whatever they hold."""
+    return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
+
+
+def same_mail(mailbox: MailboxSettings, dossier: Dossier) -> str:
+    """Message-ID + archive in one mailbox: the identity of a mail for its sender (Q-29).
+
+    A relay that delivers twice changes the trace headers, hence the SHA-256, but not these.
+    Empty when the mail has no Message-ID or no archive: then it is only itself.
+    """
+    if not (dossier.facts.message_id and dossier.archive_sha256):
+        return ""
+    return digest("same", mailbox.id, dossier.facts.message_id, dossier.archive_sha256)
+
+
+def chain_key(mailbox: MailboxSettings, document_id: str) -> str:
+    """One chain per document identifier and DPI; identifiers compare without case (P-10)."""
+    return digest("chain", mailbox.dpi, document_id.lower())
+
+
+def version_of(document: DocumentFacts) -> str:
+    """Same id + bytes + event + masks = the same version, sent once (Q-29, X-44)."""
+    return digest("version", document.event.value, document.sha256, document.masks)
+
+
+def parent_id(document: DocumentFacts) -> str | None:
+    """The identifier that a replacement must wait for; a deletion has its own id."""
+    if document.event is not Event.REPLACE or document.parent is None:
+        return None
+    root, extension = document.parent
+    return f"{root}^{extension}" if extension else root

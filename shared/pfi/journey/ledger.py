@@ -1,0 +1,201 @@
+"""The ledger: the one truth about where every mail and document is.
+
+Rows carry revisions; every change is compare-and-set, so a job delivered twice, or two workers
+at once, cannot both advance a state. Nothing is ever "put if absent, then sent": a repeated job
+whose state has already advanced sends its downstream message again (design §1).
+
+Partitions: ``MAIL#<digest>`` (the mail and its documents), ``CHAIN#<digest>`` (every mail that
+carries one document identifier), ``PLACE#<mailbox>`` (what was seen in the mailbox),
+``SAME#<digest>`` (Message-ID + archive), ``OUT#<digest>`` (mails that we sent), ``REVIEW#…``.
+Keys are digests, numbers and configured ids.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+from pydantic import TypeAdapter
+
+from pfi.journey.chains import Chain
+from pfi.journey.keys import digest
+from pfi.journey.ports import Put, Row, Table
+from pfi.journey.records import DocumentRecord, MailRecord, ReviewItem
+
+T = TypeVar("T")
+
+_MAIL: Final = TypeAdapter(MailRecord)
+_DOCUMENT: Final = TypeAdapter(DocumentRecord)
+_CHAIN: Final = TypeAdapter(Chain)
+_REVIEW: Final = TypeAdapter(ReviewItem)
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned(Generic[T]):
+    """A record with the revision that a later write must still find."""
+
+    record: T
+    revision: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What is known of one UID of a mailbox: how often tried, and the digest once committed."""
+
+    tries: int = 0
+    mail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Named operations over the `Table` port. Rows expire `days` after they are written."""
+
+    table: Table
+    now: Callable[[], datetime]
+    days: int = 400
+
+    # mails
+
+    def mail(self, mail: str) -> Versioned[MailRecord] | None:
+        """The mail of that digest."""
+        row = self.table.get(f"MAIL#{mail}", "MAIL")
+        return None if row is None else Versioned(_MAIL.validate_python(row.data), row.revision)
+
+    def mail_put(self, record: MailRecord, revision: int | None) -> Put:
+        """The write of a mail, to be combined with others."""
+        data = _MAIL.dump_python(record, mode="json")
+        return self._put(f"MAIL#{record.mail}", "MAIL", data, revision)
+
+    def save_mail(self, known: Versioned[MailRecord], **changes: Any) -> bool:
+        """Change a mail; False when somebody else changed it since it was read."""
+        return self.write(self.mail_put(replace(known.record, **changes), known.revision))
+
+    def write(self, *puts: Put) -> bool:
+        """All or nothing."""
+        return self.table.write(*puts)
+
+    # documents
+
+    def documents(self, mail: str) -> tuple[Versioned[DocumentRecord], ...]:
+        """All documents of a mail, in order."""
+        rows = self.table.partition(f"MAIL#{mail}", "DOC#")
+        return tuple(_versioned_document(row) for row in rows)
+
+    def document(self, mail: str, number: int) -> Versioned[DocumentRecord] | None:
+        """One document of a mail."""
+        row = self.table.get(f"MAIL#{mail}", _document_key(number))
+        return None if row is None else _versioned_document(row)
+
+    def document_put(self, record: DocumentRecord, revision: int | None) -> Put:
+        """The write of a document, to be combined with others."""
+        data = _DOCUMENT.dump_python(record, mode="json")
+        return self._put(f"MAIL#{record.mail}", _document_key(record.number), data, revision)
+
+    # chains: one document identifier, all mails that carry it
+
+    def chain(self, key: str) -> Versioned[Chain]:
+        """The chain of a document identifier, empty when never seen."""
+        row = self.table.get(f"CHAIN#{key}", "CHAIN")
+        if row is None:
+            return Versioned(Chain(), None)
+        return Versioned(_CHAIN.validate_python(row.data), row.revision)
+
+    def chain_put(self, key: str, chain: Chain, revision: int | None) -> Put:
+        """The write of a chain."""
+        return self._put(f"CHAIN#{key}", "CHAIN", _CHAIN.dump_python(chain, mode="json"), revision)
+
+    def change_chain(self, key: str, change: Callable[[Chain], Chain]) -> None:
+        """Compare-and-set until it succeeds; a pure change may be computed again."""
+        while True:
+            known = self.chain(key)
+            changed = change(known.record)
+            if changed == known.record:
+                return
+            if self.write(self.chain_put(key, changed, known.revision)):
+                return
+
+    # mailbox places and leases (mail-edge §4.1)
+
+    def place(self, mailbox: str, uid_validity: int, uid: int) -> Versioned[Place]:
+        """What is known of one UID."""
+        row = self.table.get(f"PLACE#{mailbox}", f"{uid_validity}#{uid}")
+        if row is None:
+            return Versioned(Place(), None)
+        return Versioned(Place(row.data["tries"], row.data["mail"]), row.revision)
+
+    def place_put(
+        self, mailbox: str, uid_validity: int, uid: int, place: Place, revision: int | None
+    ) -> Put:
+        """The write of a place."""
+        data = {"tries": place.tries, "mail": place.mail}
+        return self._put(f"PLACE#{mailbox}", f"{uid_validity}#{uid}", data, revision)
+
+    def lease(self, mailbox: str, owner: str, seconds: float) -> bool:
+        """Take the mailbox for a while; False when another collector holds it."""
+        row = self.table.get(f"LEASE#{mailbox}", "LEASE")
+        now = self.now()
+        if row is not None and datetime.fromisoformat(row.data["until"]) > now:
+            return False
+        until = (now + timedelta(seconds=seconds)).isoformat()
+        data = {"owner": owner, "until": until}
+        return self.write(self._put(f"LEASE#{mailbox}", "LEASE", data, _revision(row)))
+
+    def release(self, mailbox: str, owner: str) -> None:
+        """Give the mailbox back, if it is still ours."""
+        row = self.table.get(f"LEASE#{mailbox}", "LEASE")
+        if row is not None and row.data["owner"] == owner:
+            data = {"owner": owner, "until": self.now().isoformat()}
+            self.write(self._put(f"LEASE#{mailbox}", "LEASE", data, row.revision))
+
+    # the same mail under another wrapping; mails that we sent
+
+    def owner_of(self, same: str) -> str | None:
+        """The mail that first carried this Message-ID and archive."""
+        row = self.table.get(f"SAME#{same}", "SAME")
+        return None if row is None else str(row.data["mail"])
+
+    def owner_put(self, same: str, mail: str) -> Put:
+        """Claim a Message-ID and archive for a mail."""
+        return self._put(f"SAME#{same}", "SAME", {"mail": mail}, None)
+
+    def sent_by_us(self, message_id: str) -> str | None:
+        """The mail for which we sent this Message-ID, None when it is not ours."""
+        row = self.table.get(f"OUT#{digest(message_id)}", "OUT")
+        return None if row is None else str(row.data["mail"])
+
+    def remember_sent(self, message_id: str, mail: str) -> None:
+        """Note an outgoing Message-ID before it leaves, so that a bounce finds its mail."""
+        self.write(self._put(f"OUT#{digest(message_id)}", "OUT", {"mail": mail}, None))
+
+    # review
+
+    def record_review(self, item: ReviewItem) -> bool:
+        """Record a job for review once; False when it is already open."""
+        key = f"{item.step}#{item.document or 0:04}#{item.reason}"
+        row = self.table.get(f"REVIEW#{item.mail}", key)
+        if row is not None and row.data["status"] == "open":
+            return False
+        data = _REVIEW.dump_python(item, mode="json")
+        index = ("REVIEW#open", f"{item.recorded_at.isoformat()}#{item.mail}")
+        put = self._put(f"REVIEW#{item.mail}", key, data, _revision(row))
+        return self.write(replace(put, index=index))
+
+    def reviews(self, mail: str) -> tuple[ReviewItem, ...]:
+        """Review items of one mail."""
+        rows = self.table.partition(f"REVIEW#{mail}")
+        return tuple(_REVIEW.validate_python(row.data) for row in rows)
+
+    def _put(self, pk: str, sk: str, data: Any, revision: int | None) -> Put:
+        return Put(pk, sk, data, revision, self.now() + timedelta(days=self.days))
+
+
+def _revision(row: Row | None) -> int | None:
+    return None if row is None else row.revision
+
+
+def _versioned_document(row: Row) -> Versioned[DocumentRecord]:
+    return Versioned(_DOCUMENT.validate_python(row.data), row.revision)
+
+
+def _document_key(number: int) -> str:
+    return f"DOC#{number:04}"

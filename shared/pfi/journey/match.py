@@ -1,0 +1,128 @@
+"""Match the documents of a mail with the hospital's patient base: all of them, or none.
+
+A mail is whole-or-fallback before the first MDM (Q-19): one document that fails identity sends
+the whole mail to a person. Deciding all documents in one job makes that a single transaction;
+a job per document would need a second meeting point (docs/decisions/0004).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from pfi.errors import Misconfigured, Unavailable
+from pfi.ins.concordance import Decision, traits_to_send
+from pfi.journey.chains import Chain
+from pfi.journey.identification import document_refusal, identify, match_policy, refusal
+from pfi.journey.jobs import Job
+from pfi.journey.keys import chain_key, parent_id, version_of
+from pfi.journey.ledger import Ledger, Versioned
+from pfi.journey.onward import send_onward
+from pfi.journey.outcome import Digest, Fact, Log, Outcome
+from pfi.journey.ports import Ports
+from pfi.journey.records import DocumentFacts, DocumentRecord, Dossier, MailRecord, MailState
+from pfi.journey.settings import MailboxSettings
+from pfi.names import Integration, Reason
+
+
+def match(job: Job, ports: Ports) -> Outcome:
+    """Decide each document's identity and write the decisions down, all or nothing."""
+    ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
+    known = ledger.mail(job.mail)
+    if known is None:
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
+    if known.record.state is not MailState.READ:
+        documents = [each.record for each in ledger.documents(job.mail)]
+        send_onward(known.record, documents, ports.jobs)
+        return Outcome(Log.MAIL_REPEATED, {"mail": Digest(job.mail)})
+    mailbox = ports.settings.mailbox(known.record.mailbox)
+    if mailbox is None:
+        raise Misconfigured(Reason.SETTING_MISSING)
+    return _Match(known, mailbox, ledger, ports).run(ports.store.dossier(job.mail))
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    known: Versioned[MailRecord]
+    mailbox: MailboxSettings
+    ledger: Ledger
+    ports: Ports
+
+    def run(self, dossier: Dossier) -> Outcome:
+        decisions = self._decide(dossier)
+        reason = refusal(dossier.documents, decisions)
+        records = self._records(dossier, decisions, integrate=reason is None)
+        self._close_chains(records)
+        mail = replace(
+            self.known.record,
+            state=MailState.DECIDED,
+            reason=None if reason is None else reason.value,
+        )
+        puts = [self.ledger.document_put(record, None) for record in records]
+        if not self.ledger.write(self.ledger.mail_put(mail, self.known.revision), *puts):
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+        send_onward(mail, records, self.ports.jobs)
+        facts: dict[str, Fact] = {
+            "mail": Digest(mail.mail),
+            "documents": len(records),
+            "reason": reason,
+        }
+        return Outcome(Log.MAIL_DECIDED, facts)
+
+    def _decide(self, dossier: Dossier) -> tuple[Decision, ...]:
+        policy = match_policy(self.ports.settings)
+        return tuple(
+            identify(each.identity, self.mailbox.establishment, self.ports.patients, policy)
+            for each in dossier.documents
+        )
+
+    def _records(
+        self, dossier: Dossier, decisions: Sequence[Decision], *, integrate: bool
+    ) -> tuple[DocumentRecord, ...]:
+        pairs = zip(dossier.documents, decisions, strict=True)
+        return tuple(
+            document_record(
+                self.known.record.mail, number, facts, decision, self.mailbox, integrate=integrate
+            )
+            for number, (facts, decision) in enumerate(pairs, start=1)
+        )
+
+    def _close_chains(self, records: Sequence[DocumentRecord]) -> None:
+        """A document that will not be sent must not hold back its replacement."""
+        for record in records:
+            if record.integration is Integration.NOT_OWED:
+                holder = f"{record.mail}#{record.number:04}"
+                self.ledger.change_chain(record.chain, partial(_released, holder=holder))
+
+
+def _released(chain: Chain, holder: str) -> Chain:
+    return chain.moved(holder, Integration.NOT_OWED)
+
+
+def document_record(
+    mail: str,
+    number: int,
+    facts: DocumentFacts,
+    decision: Decision,
+    mailbox: MailboxSettings,
+    *,
+    integrate: bool,
+) -> DocumentRecord:
+    """The decision as the ledger keeps it, with the traits that the message will carry."""
+    parent = parent_id(facts)
+    reason = document_refusal(facts, decision)
+    return DocumentRecord(
+        mail=mail,
+        number=number,
+        event=facts.event,
+        chain=chain_key(mailbox, facts.id),
+        parent_chain=chain_key(mailbox, parent) if parent else None,
+        version=version_of(facts),
+        masks=facts.masks,
+        integration=Integration.WAITING if integrate else Integration.NOT_OWED,
+        reason=None if reason is None else reason.value,
+        ipp=decision.ipp if integrate else "",
+        level=decision.level.value,
+        findings=decision.findings,
+        warnings=tuple(str(word) for word in (*facts.warnings, *decision.warnings)),
+        traits=traits_to_send(facts.identity, decision) if integrate else facts.identity.traits,
+    )

@@ -1,0 +1,34 @@
+"""Which job comes next for a mail: computed from the ledger, so repeating it is harmless."""
+
+from collections.abc import Iterable
+
+from pfi.journey.jobs import Job
+from pfi.journey.ports import Jobs
+from pfi.journey.records import DocumentRecord, MailRecord, MailState
+from pfi.names import Step
+
+
+def send_onward(mail: MailRecord, documents: Iterable[DocumentRecord], jobs: Jobs) -> None:
+    """Send the job that the state of the mail calls for; nothing once it is settled.
+
+    Called after every state change and again by every repeated job: a crash between the write
+    and the send is repaired by the redelivery (design §1, third bullet).
+    """
+    if mail.state is MailState.READ:
+        jobs.send(Step.MATCH, Job(mail.mail))
+    if mail.state is not MailState.DECIDED:
+        return
+    waiting = [each for each in documents if not each.integration.ended]
+    for document in waiting:
+        jobs.send(Step.PUSH, Job(mail.mail, document.number))
+    if not waiting:
+        jobs.send(Step.FORWARD, Job(mail.mail))
+
+
+def close_if_ended(mail: str, documents: Iterable[DocumentRecord], jobs: Jobs) -> None:
+    """Give the mail to `forward` once its last document has ended.
+
+    Two last documents ending at once both see all ended: `forward` is idempotent.
+    """
+    if all(each.integration.ended for each in documents):
+        jobs.send(Step.FORWARD, Job(mail))

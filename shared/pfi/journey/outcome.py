@@ -1,0 +1,97 @@
+"""What a step says of itself: one code of the catalogue, closed fields, counted facts.
+
+Steps cannot log. They return `Outcome`s; the wrapper in `pfi.edge` writes one line and the
+metrics. A field value is a digest, an enum, a number or a bool: never a free text.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+
+
+class Log(Enum):
+    """The catalogue: (level, sentence). The member name is the code in the log line."""
+
+    MAILBOX_BUSY = ("INFO", "another collector holds the mailbox")
+    MAILBOX_POLLED = ("INFO", "mailbox polled")
+    MAILBOX_FAILED = ("ERROR", "mailbox could not be polled")
+    MAIL_COLLECTED = ("INFO", "mail stored, committed and moved")
+    MAIL_SEEN = ("INFO", "mail already committed, only moved")
+    MAIL_SET_ASIDE = ("WARNING", "mail set aside in the mailbox, needs a person")
+    MAIL_READ = ("INFO", "mail read, documents found")
+    MAIL_NOT_READ = ("INFO", "mail cannot be integrated, goes to a person")
+    MAIL_FILED = ("INFO", "technical mail filed, never answered")
+    MAIL_DUPLICATE = ("INFO", "same mail already processed")
+    MAIL_QUARANTINED = ("WARNING", "sender outside the trust space, kept for review")
+    MAIL_BOUNCED = ("WARNING", "a mail that we sent came back")
+    MAIL_DECIDED = ("INFO", "identity decided")
+    MAIL_REPEATED = ("INFO", "job repeated, downstream message sent again")
+    MAIL_SETTLED = ("INFO", "mail settled")
+    MAIL_NOT_YET = ("INFO", "documents of the mail still in flight")
+    DOCUMENT_INTEGRATED = ("INFO", "document accepted by the DPI")
+    DOCUMENT_REPEATED = ("INFO", "document already accepted earlier, nothing sent")
+    DOCUMENT_REFUSED = ("WARNING", "document refused by the DPI")
+    DOCUMENT_UNKNOWN = ("ERROR", "document may already be in the DPI")
+    REVIEW_RECORDED = ("WARNING", "job recorded for manual review")
+    JOB_RETRIED = ("WARNING", "job will be tried again")
+    JOB_SET_ASIDE = ("ERROR", "job sent to the dead-letter queue")
+    JOB_FAILED = ("ERROR", "unexpected error")
+    EVENT_IGNORED = ("INFO", "event carries nothing to do")
+
+    @property
+    def level(self) -> str:
+        """Level of the line."""
+        return self.value[0]
+
+    @property
+    def sentence(self) -> str:
+        """Fixed text of the line."""
+        return self.value[1]
+
+
+class Metric(StrEnum):
+    """Every CloudWatch metric that the product emits (namespace PFI)."""
+
+    MAILS_COLLECTED = "MailsCollected"
+    MAILS_SETTLED = "MailsSettled"
+    DOCUMENTS_INTEGRATED = "DocumentsIntegrated"
+    DOCUMENTS_REFUSED = "DocumentsRefused"
+    REVIEW_ENTRIES = "ReviewEntries"
+    OUTCOME_UNKNOWN = "OutcomeUnknown"
+    DPI_ROUND_TRIP_MS = "DpiRoundTripMs"
+    POLL_AGE_SECONDS = "PollAgeSeconds"
+    STEP_ERRORS = "StepErrors"
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A hexadecimal digest: the only free-looking text that a log field may be."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not 8 <= len(self.value) <= 64 or set(self.value) - set("0123456789abcdef"):
+            raise ValueError("not a digest")
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A peer's numeric code (ERR-5, SMTP reply): digits, at most six."""
+
+    value: str
+
+    def __post_init__(self) -> None:
+        if not (self.value.isdigit() and self.value.isascii() and len(self.value) <= 6):
+            raise ValueError("not a code")
+
+
+Fact = Digest | Code | StrEnum | int | bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a step did. `counts` are metric values, `route` the dimension of MailsSettled."""
+
+    log: Log
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+    counts: Mapping[Metric, float] = field(default_factory=dict)

@@ -1,0 +1,151 @@
+"""Read an arrived mail: kind, archive, METADATA, CDA headers; one match job, or none.
+
+The arrival is an ObjectCreated event of the store. A mail dropped there by another producer than
+`collect` has no ledger row yet: it gets one here.
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import partial
+
+from pfi.errors import Unavailable
+from pfi.journey.chains import Chain, Link
+from pfi.journey.jobs import Job
+from pfi.journey.keys import chain_key, same_mail, version_of
+from pfi.journey.ledger import Ledger, Versioned
+from pfi.journey.onward import send_onward
+from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
+from pfi.journey.ports import Ports, Put
+from pfi.journey.reading import Reading, read_mail
+from pfi.journey.records import DocumentFacts, Dossier, MailRecord, MailState
+from pfi.journey.settings import MailboxSettings
+from pfi.names import Reason, Route, Step
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Where the bytes of a mail lie, and for which mailbox they came."""
+
+    key: str
+    mailbox: str
+
+
+def parse(arrival: Arrival, ports: Ports) -> Outcome:
+    """Read the mail and write down what it is; repeated, only send the next job again."""
+    ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
+    raw = ports.store.get(arrival.key)
+    mail = hashlib.sha256(raw).hexdigest()
+    known = ledger.mail(mail)
+    if known is not None and known.record.state is not MailState.RECEIVED:
+        documents = [each.record for each in ledger.documents(mail)]
+        send_onward(known.record, documents, ports.jobs)
+        return Outcome(Log.MAIL_REPEATED, {"mail": Digest(mail)})
+    mailbox = ports.settings.mailbox(arrival.mailbox)
+    if mailbox is None:
+        ports.jobs.to_review(Step.PARSE, Job(mail), Reason.SETTING_MISSING)
+        return Outcome(Log.JOB_SET_ASIDE, {"mail": Digest(mail), "reason": Reason.SETTING_MISSING})
+    if known is None:
+        fresh = MailRecord(mail=mail, mailbox=mailbox.id, key=arrival.key, received_at=ports.now())
+        known = Versioned(fresh, None)
+    return _Parse(known, mailbox, ledger, ports).run(read_mail(raw, mailbox, ports.settings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Parse:
+    known: Versioned[MailRecord]
+    mailbox: MailboxSettings
+    ledger: Ledger
+    ports: Ports
+
+    @property
+    def mail(self) -> str:
+        return self.known.record.mail
+
+    def run(self, reading: Reading) -> Outcome:
+        dossier = reading.dossier
+        if dossier.route is Route.FILED:
+            return self._filed(dossier)
+        if dossier.route is Route.REVIEW:
+            return self._quarantined(dossier)
+        same = same_mail(self.mailbox, dossier)
+        owner = self.ledger.owner_of(same) if same else None
+        if owner is not None and owner != self.mail:
+            return self._duplicate()
+        self._store(reading)
+        claim = (self.ledger.owner_put(same, self.mail),) if same and owner is None else ()
+        return self._advance(dossier, claim)
+
+    def _store(self, reading: Reading) -> None:
+        """Bodies before states: a state never points at bytes that are not there."""
+        for number, content in enumerate(reading.contents, start=1):
+            self.ports.store.put_document(self.mail, number, content)
+        self.ports.store.put_dossier(self.mail, reading.dossier)
+        for number, document in enumerate(reading.dossier.documents, start=1):
+            link = self._link(number, document)
+            key = chain_key(self.mailbox, document.id)
+            self.ledger.change_chain(key, partial(_joined, link=link))
+
+    def _link(self, number: int, document: DocumentFacts) -> Link:
+        holder = f"{self.mail}#{number:04}"
+        order = self.known.record.received_at.isoformat()
+        return Link(holder=holder, order=order, version=version_of(document), masks=document.masks)
+
+    def _advance(self, dossier: Dossier, claim: tuple[Put, ...]) -> Outcome:
+        state = MailState.READ if dossier.reason is None else MailState.DECIDED
+        record = self._write(
+            claim, state=state, reason=dossier.reason, documents=len(dossier.documents)
+        )
+        send_onward(record, (), self.ports.jobs)
+        if dossier.reason is not None:
+            facts: dict[str, Fact] = {
+                "mail": Digest(self.mail),
+                "reason": Reason(dossier.reason),
+            }
+            return Outcome(Log.MAIL_NOT_READ, facts)
+        count = len(dossier.documents)
+        return Outcome(Log.MAIL_READ, {"mail": Digest(self.mail), "documents": count})
+
+    def _filed(self, dossier: Dossier) -> Outcome:
+        """Reports and auto-replies end here; a bounce of ours brings its mail to a person."""
+        ours = self.ledger.sent_by_us(dossier.bounced) if dossier.bounced else None
+        if ours is not None:
+            self.ports.jobs.to_review(Step.FORWARD, Job(ours), Reason.BOUNCED)
+        self._end(Route.FILED, dossier.reason)
+        log = Log.MAIL_BOUNCED if ours else Log.MAIL_FILED
+        return Outcome(log, {"mail": Digest(self.mail), "route": Route.FILED}, _settled())
+
+    def _quarantined(self, dossier: Dossier) -> Outcome:
+        reason = Reason(dossier.reason) if dossier.reason else Reason.UNEXPECTED
+        self.ports.jobs.to_review(Step.PARSE, Job(self.mail), reason)
+        self._end(Route.REVIEW, reason.value, review=True)
+        facts: dict[str, Fact] = {"mail": Digest(self.mail), "route": Route.REVIEW}
+        return Outcome(Log.MAIL_QUARANTINED, facts, _settled())
+
+    def _duplicate(self) -> Outcome:
+        self._end(Route.DUPLICATE, Reason.SAME_MAIL.value)
+        facts: dict[str, Fact] = {"mail": Digest(self.mail), "route": Route.DUPLICATE}
+        return Outcome(Log.MAIL_DUPLICATE, facts, _settled())
+
+    def _end(self, route: Route, reason: str | None, *, review: bool = False) -> None:
+        self._write(
+            (),
+            state=MailState.SETTLED,
+            route=route,
+            reason=reason,
+            review=review,
+            settled_at=self.ports.now(),
+        )
+
+    def _write(self, claim: tuple[Put, ...], **changes: object) -> MailRecord:
+        record = replace(self.known.record, **changes)  # type: ignore[arg-type]
+        if not self.ledger.write(self.ledger.mail_put(record, self.known.revision), *claim):
+            raise Unavailable(Reason.STORE_UNAVAILABLE)  # another worker: read again
+        return record
+
+
+def _joined(chain: Chain, link: Link) -> Chain:
+    return chain.joined(link)
+
+
+def _settled() -> dict[Metric, float]:
+    return {Metric.MAILS_SETTLED: 1.0}

@@ -1,0 +1,192 @@
+"""The doors of the journey: what a step may ask from the outside world.
+
+Each port has one contract suite (tests/contracts) that runs on the in-memory double and on the
+real adapter.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from pfi.ins.identity import PatientRecord, Traits
+from pfi.journey.jobs import Job
+from pfi.journey.records import Dossier
+from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
+from pfi.mail.compose import Outgoing
+from pfi.names import Reason, Step
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One item of the ledger with its revision."""
+
+    pk: str
+    sk: str
+    revision: int
+    data: Data
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """A conditional write: `revision` None = the row must not exist, else it must be this one."""
+
+    pk: str
+    sk: str
+    data: Data
+    revision: int | None = None
+    expires_at: datetime | None = None
+    index: tuple[str, str] | None = None
+
+
+class Table(Protocol):
+    """Rows with revisions; reads are strongly consistent."""
+
+    def get(self, pk: str, sk: str) -> Row | None:
+        """The row, None when absent."""
+        ...
+
+    def partition(self, pk: str, prefix: str = "") -> tuple[Row, ...]:
+        """All rows of a partition whose sort key starts with `prefix`, in sort-key order."""
+        ...
+
+    def write(self, *puts: Put) -> bool:
+        """All or nothing; False when one condition fails. At most 100 puts."""
+        ...
+
+
+class Store(Protocol):
+    """Bytes and dossiers. `get` raises Unavailable when the store does not answer."""
+
+    def put_mail(self, mailbox: str, mail: str, raw: bytes) -> str:
+        """Store raw bytes of a mail, return their key. Repeating it is harmless."""
+        ...
+
+    def get(self, key: str) -> bytes:
+        """Bytes of any key."""
+        ...
+
+    def put_document(self, mail: str, number: int, content: bytes) -> None:
+        """Store a CDA byte for byte."""
+        ...
+
+    def document(self, mail: str, number: int) -> bytes:
+        """The CDA of a mail, numbered from 1."""
+        ...
+
+    def put_dossier(self, mail: str, dossier: Dossier) -> None:
+        """Store what parse learnt."""
+        ...
+
+    def dossier(self, mail: str) -> Dossier:
+        """What parse learnt."""
+        ...
+
+
+class Patients(Protocol):
+    """The patient base of one establishment."""
+
+    def find(self, establishment: str, matricule: str, oid: str) -> tuple[PatientRecord, ...]:
+        """Records whose current or former INS this is, in IPP order."""
+        ...
+
+    def get(self, establishment: str, ipp: str) -> PatientRecord | None:
+        """One record."""
+        ...
+
+    def twins(self, establishment: str, traits: Traits) -> tuple[PatientRecord, ...]:
+        """Active records equal on the five strict traits (separators equivalent)."""
+        ...
+
+
+class Jobs(Protocol):
+    """The queues between the steps."""
+
+    def send(self, step: Step, job: Job) -> None:
+        """Give a job to a step."""
+        ...
+
+    def to_review(self, step: Step, job: Job, reason: Reason) -> None:
+        """Put a job into the dead-letter queue of a step: the manual-review path."""
+        ...
+
+
+class MailGone(Exception):
+    """The mail left the mailbox between listing and reading: another client took it."""
+
+
+class Mailbox(Protocol):
+    """One open IMAP session, INBOX selected read-write."""
+
+    @property
+    def uid_validity(self) -> int:
+        """UIDVALIDITY of INBOX."""
+        ...
+
+    def listing(self) -> Sequence[tuple[int, int]]:
+        """(uid, RFC822.SIZE) of the mails not deleted, in uid order."""
+        ...
+
+    def header(self, uid: int) -> bytes:
+        """Header block only; raises MailGone."""
+        ...
+
+    def fetch(self, uid: int, size: int) -> bytes:
+        """The whole mail; its length equals `size`; raises MailGone."""
+        ...
+
+    def move(self, uid: int, folder: str) -> None:
+        """File the mail; a mail already gone is no error."""
+        ...
+
+    def close(self) -> None:
+        """End the session."""
+        ...
+
+
+class Relay(Protocol):
+    """The operator's SMTP submission."""
+
+    def send(self, mail: Outgoing) -> None:
+        """Hand over one mail to one recipient."""
+        ...
+
+
+class Dpi(Protocol):
+    """One MLLP exchange with the DPI."""
+
+    def exchange(self, message: bytes, control_id: str) -> bytes:
+        """Send an MDM, return the raw ACK whose MSA-2 is `control_id`."""
+        ...
+
+
+class Ports(Protocol):
+    """All that a step may use; the composition root is `pfi.edge.wiring`."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def table(self) -> Table: ...
+    @property
+    def store(self) -> Store: ...
+    @property
+    def patients(self) -> Patients: ...
+    @property
+    def jobs(self) -> Jobs: ...
+    @property
+    def now(self) -> Callable[[], datetime]: ...
+
+    def mailbox(self, mailbox: MailboxSettings) -> AbstractContextManager[Mailbox]:
+        """Open a session on a mailbox."""
+        ...
+
+    def relay(self, mailbox: MailboxSettings) -> Relay:
+        """The relay, authenticated as this mailbox."""
+        ...
+
+    def dpi(self, target: DpiSettings) -> Dpi:
+        """The DPI interface."""
+        ...

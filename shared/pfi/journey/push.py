@@ -1,0 +1,318 @@
+"""Push one document to the DPI and read its answer.
+
+The ledger says `sent` before the first byte leaves. From then on the same bytes with the same
+MSH-10 may be sent again, at most `resend_on_unknown` times, and nothing else: a DPI can then
+recognise the repeat, and a person is told when the outcome stays unknown (design §4).
+"""
+
+import hashlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Final
+
+from pfi.errors import Misconfigured, OutcomeUnknown, Unavailable
+from pfi.hl7 import ack as acks
+from pfi.hl7.ack import Ack, Verdict
+from pfi.journey.chains import Chain, Turn, turn
+from pfi.journey.jobs import Job
+from pfi.journey.ledger import Ledger, Versioned
+from pfi.journey.message import build_message, new_control_id
+from pfi.journey.onward import close_if_ended
+from pfi.journey.outcome import Code, Digest, Fact, Log, Metric, Outcome
+from pfi.journey.ports import Ports
+from pfi.journey.records import DocumentRecord, MailRecord
+from pfi.journey.settings import DpiSettings, MailboxSettings
+from pfi.names import Event, Integration, Reason, Step
+
+BASE_DIFFERS: Final = "base_differs_from_dpi"
+"""The PFI accepted the identity and the DPI refused it: the patient base must be looked at."""
+_IDENTITY_CODES: Final = frozenset({"902", "903", "904", "905"})
+MARGIN_S: Final = 5
+"""Added to the DPI's time-outs before a `sent` document is thought abandoned."""
+
+
+def push(job: Job, ports: Ports) -> Outcome:
+    """Send one document, once; repeated, only close the mail again."""
+    ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
+    mail, document = ledger.mail(job.mail), ledger.document(job.mail, job.document or 0)
+    if mail is None or document is None:
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
+    if document.record.integration.ended:
+        _close(job.mail, ledger, ports)
+        return Outcome(Log.MAIL_REPEATED, {"mail": Digest(job.mail)})
+    mailbox = ports.settings.mailbox(mail.record.mailbox)
+    target = ports.settings.dpi(mailbox.dpi) if mailbox else None
+    if mailbox is None or target is None:
+        raise Misconfigured(Reason.SETTING_MISSING)
+    outcome = _Push(mail.record, document, mailbox, target, ledger, ports).run()
+    _close(job.mail, ledger, ports)
+    return outcome
+
+
+def _close(mail: str, ledger: Ledger, ports: Ports) -> None:
+    close_if_ended(mail, [each.record for each in ledger.documents(mail)], ports.jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class _Push:
+    mail: MailRecord
+    known: Versioned[DocumentRecord]
+    mailbox: MailboxSettings
+    target: DpiSettings
+    ledger: Ledger
+    ports: Ports
+
+    @property
+    def document(self) -> DocumentRecord:
+        return self.known.record
+
+    @property
+    def holder(self) -> str:
+        return f"{self.document.mail}#{self.document.number:04}"
+
+    def run(self) -> Outcome:
+        if self.document.integration is Integration.SENT:
+            return self._after_a_lost_answer()
+        chain = self.ledger.chain(self.document.chain)
+        parent = self._parent()
+        if chain.record.link(self.holder) is None:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)  # parse always joins the chain first
+        match turn(chain.record, self.holder, parent):
+            case Turn.WAIT:
+                return self._wait(Reason.PARENT_IN_FLIGHT)
+            case Turn.REPEAT:
+                return self._repeat(chain)
+            case Turn.DOUBTFUL:
+                return self._unknown(self.known)
+            case Turn.GO:
+                return self._go(chain, parent)
+
+    def _parent(self) -> Chain | None:
+        key = self.document.parent_chain
+        return self.ledger.chain(key).record if key else None
+
+    def _go(self, chain: Versioned[Chain], parent: Chain | None) -> Outcome:
+        now = self.ports.now()
+        document = replace(
+            self.document,
+            control_id=self.document.control_id or new_control_id(self.document),
+            built_at=self.document.built_at or now,
+            first_attempt_at=self.document.first_attempt_at or now,
+            masks_changed=_masks_changed(self.document, chain.record, parent),
+        )
+        message = self._message(document)
+        document = replace(document, message_sha256=hashlib.sha256(message).hexdigest())
+        return self._exchange(document, chain, message)
+
+    def _after_a_lost_answer(self) -> Outcome:
+        """Bytes may have left: the same bytes again while allowed, then a person."""
+        busy = self.document.busy_until
+        if busy is not None and busy > self.ports.now():
+            raise Unavailable(Reason.DPI_UNAVAILABLE)  # another worker is on the wire
+        chain = self.ledger.chain(self.document.chain)
+        message = self._message(self.document)
+        same = hashlib.sha256(message).hexdigest() == self.document.message_sha256
+        if self.document.sends > self.target.resend_on_unknown or not same:
+            return self._unknown(self.known)
+        return self._exchange(self.document, chain, message)
+
+    def _message(self, document: DocumentRecord) -> bytes:
+        dossier = self.ports.store.dossier(document.mail)
+        content = self.ports.store.document(document.mail, document.number)
+        return build_message(
+            self.mail, document, dossier, content, self.mailbox, self.target, self.ports.settings
+        )
+
+    def _exchange(
+        self, document: DocumentRecord, chain: Versioned[Chain], message: bytes
+    ) -> Outcome:
+        started = self.ports.now()
+        patience = self.target.connect_timeout_s + self.target.ack_timeout_s + MARGIN_S
+        sent = self._save(
+            replace(
+                document,
+                integration=Integration.SENT,
+                sends=document.sends + 1,
+                busy_until=started + timedelta(seconds=patience),
+            ),
+            self.known,
+            chain,
+        )
+        try:
+            raw = self.ports.dpi(self.target).exchange(message, document.control_id or "")
+        except (Unavailable, Misconfigured) as nothing_left:
+            return self._nothing_left(sent, nothing_left)
+        except OutcomeUnknown:
+            return self._lost(sent)
+        took = (self.ports.now() - started).total_seconds() * 1000
+        return self._answered(sent, acks.read(raw, document.control_id or ""), took)
+
+    def _answered(self, sent: Versioned[DocumentRecord], ack: Ack, took_ms: float) -> Outcome:
+        counts = {Metric.DPI_ROUND_TRIP_MS: took_ms}
+        match ack.verdict:
+            case Verdict.INTEGRATED:
+                return self._end(sent, Integration.INTEGRATED, ack, None, counts)
+            case Verdict.FUNCTIONAL:
+                return self._end(sent, Integration.REFUSED, ack, None, counts)
+            case Verdict.SYNTAX:
+                return self._end(sent, Integration.REFUSED, ack, Reason.DPI_SYNTAX, counts)
+            case Verdict.CONFIGURATION:
+                return self._end(sent, Integration.REFUSED, ack, Reason.DPI_CONFIGURATION, counts)
+            case Verdict.RETRY:
+                rejected = Versioned(replace(sent.record, ack=ack.code), sent.revision)
+                return self._nothing_left(rejected, Unavailable(Reason.DPI_RETRY_LATER))
+            case Verdict.DUPLICATE:
+                return self._unknown(sent)  # 205: in the DPI, but our journal does not say so
+            case Verdict.NOT_OURS | Verdict.COMMIT_ONLY | Verdict.UNREADABLE:
+                return self._lost(sent)
+
+    def _nothing_left(
+        self, sent: Versioned[DocumentRecord], cause: Unavailable | Misconfigured
+    ) -> Outcome:
+        """The DPI got nothing, or asks to come back: as before this try, within the hold.
+
+        A document whose earlier answer was lost stays `sent`: this try proves nothing about it.
+        """
+        before = self.document
+        if before.integration is Integration.SENT:
+            restored = replace(before, busy_until=None)
+        else:
+            restored = replace(
+                sent.record, integration=Integration.WAITING, sends=before.sends, busy_until=None
+            )
+        self._settle(restored, sent)
+        if self._held_too_long(restored):
+            return self._to_review(cause.reason)
+        raise cause
+
+    def _lost(self, sent: Versioned[DocumentRecord]) -> Outcome:
+        if sent.record.sends > self.target.resend_on_unknown:
+            return self._unknown(sent)
+        self._settle(replace(sent.record, busy_until=None), sent)
+        raise OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)
+
+    def _wait(self, reason: Reason) -> Outcome:
+        """Come back later, or after the hold go to a person."""
+        if self._held_too_long(self.document):
+            return self._to_review(reason)
+        self._note_first_attempt()
+        raise Unavailable(reason)
+
+    def _to_review(self, reason: Reason) -> Outcome:
+        job = Job(self.document.mail, self.document.number)
+        self.ports.jobs.to_review(Step.PUSH, job, reason)
+        return Outcome(Log.JOB_SET_ASIDE, self._facts(reason=reason))
+
+    def _note_first_attempt(self) -> None:
+        if self.document.first_attempt_at is None:
+            noted = replace(self.document, first_attempt_at=self.ports.now())
+            self.ledger.write(self.ledger.document_put(noted, self.known.revision))
+
+    def _held_too_long(self, document: DocumentRecord) -> bool:
+        first = document.first_attempt_at
+        hold = timedelta(seconds=self.target.hold_s)
+        return first is not None and self.ports.now() - first >= hold
+
+    def _repeat(self, chain: Versioned[Chain]) -> Outcome:
+        """Q-29: this version is already in the DPI; the sender is told so, nothing is sent."""
+        accepted = chain.record.accepted
+        ended = replace(
+            self.document,
+            integration=Integration.INTEGRATED,
+            ack=accepted.ack if accepted else None,
+            repeated=True,
+        )
+        self._settle(ended, self.known)
+        return Outcome(Log.DOCUMENT_REPEATED, self._facts())
+
+    def _unknown(self, known: Versioned[DocumentRecord]) -> Outcome:
+        ended = replace(
+            known.record,
+            integration=Integration.UNKNOWN,
+            reason=Reason.DPI_OUTCOME_UNKNOWN.value,
+            busy_until=None,
+        )
+        self._settle(ended, known)
+        return Outcome(Log.DOCUMENT_UNKNOWN, self._facts(), {Metric.OUTCOME_UNKNOWN: 1})
+
+    def _end(
+        self,
+        sent: Versioned[DocumentRecord],
+        integration: Integration,
+        ack: Ack,
+        reason: Reason | None,
+        counts: dict[Metric, float],
+    ) -> Outcome:
+        accepted = integration is Integration.INTEGRATED
+        code = None if accepted else (ack.application_code or ack.error_code or None)
+        if not accepted and reason is None:
+            code = ack.application_code or Reason.OTHER.value
+        warnings = sent.record.warnings
+        if code in _IDENTITY_CODES and sent.record.ipp:
+            warnings = (*warnings, BASE_DIFFERS)
+        ended = replace(
+            sent.record,
+            integration=integration,
+            ack=ack.code,
+            code=code,
+            reason=reason.value if reason else code,
+            warnings=warnings,
+            busy_until=None,
+        )
+        self._settle(ended, sent)
+        metric = Metric.DOCUMENTS_INTEGRATED if accepted else Metric.DOCUMENTS_REFUSED
+        log = Log.DOCUMENT_INTEGRATED if accepted else Log.DOCUMENT_REFUSED
+        facts = self._facts(code=_code(code), round_trip_ms=int(counts[Metric.DPI_ROUND_TRIP_MS]))
+        return Outcome(log, facts, {**counts, metric: 1})
+
+    def _save(
+        self,
+        document: DocumentRecord,
+        known: Versioned[DocumentRecord],
+        chain: Versioned[Chain],
+    ) -> Versioned[DocumentRecord]:
+        """The document and its chain change together, so a turn is taken exactly once."""
+        if not self._write(document, known, chain):
+            raise Unavailable(Reason.STORE_UNAVAILABLE)  # somebody else moved: look again
+        return Versioned(document, (known.revision or 0) + 1)
+
+    def _settle(self, document: DocumentRecord, known: Versioned[DocumentRecord]) -> None:
+        """Write what the DPI said. The answer must not be lost because the chain moved meanwhile;
+        only a change of the document itself (an expired claim taken over) stops it."""
+        while not self._write(document, known, self.ledger.chain(document.chain)):
+            current = self.ledger.document(document.mail, document.number)
+            if current is None or current.revision != known.revision:
+                raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    def _write(
+        self,
+        document: DocumentRecord,
+        known: Versioned[DocumentRecord],
+        chain: Versioned[Chain],
+    ) -> bool:
+        moved = chain.record.moved(self.holder, document.integration, document.ack)
+        puts = [self.ledger.document_put(document, known.revision)]
+        if moved != chain.record:
+            puts.append(self.ledger.chain_put(document.chain, moved, chain.revision))
+        return self.ledger.write(*puts)
+
+    def _facts(self, **more: Fact) -> dict[str, Fact]:
+        document = self.document
+        return {
+            "mail": Digest(document.mail),
+            "document": document.number,
+            "event": document.event,
+            **more,
+        }
+
+
+def _masks_changed(document: DocumentRecord, chain: Chain, parent: Chain | None) -> bool:
+    """MODIF_CONF_CODE: a replacement whose masks differ from the last accepted version (Q-21)."""
+    if document.event is not Event.REPLACE:
+        return False
+    last = chain.accepted or (parent.accepted if parent else None)
+    return last is not None and last.masks != document.masks
+
+
+def _code(code: str | None) -> Fact:
+    return Code(code) if code and code.isascii() and code.isdigit() and len(code) <= 6 else None

@@ -1,0 +1,222 @@
+"""From the bytes of a mail to a dossier: what it is, what it holds, why it cannot go on.
+
+Pure: `parse` and `pfi explain` both call `read_mail`.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pfi.cda.document import ClinicalDocument
+from pfi.cda.document import read as read_cda
+from pfi.errors import Unreadable
+from pfi.ins.identity import DocumentIdentity
+from pfi.ins.matricule import read as read_matricule
+from pfi.journey.records import DocumentFacts, Dossier, MailFacts
+from pfi.journey.settings import MailboxSettings, Settings
+from pfi.mail import rules
+from pfi.mail.inbound import Mail, MailLimits
+from pfi.mail.inbound import read as read_mime
+from pfi.names import Event, Reason, Route
+from pfi.xdm.archive import XdmLimits
+from pfi.xdm.submission import Requested, Submission, XdmDocument
+from pfi.xdm.submission import read as read_xdm
+
+MAX_DOCUMENTS = 90
+"""Documents that one ledger transaction can decide together (DynamoDB: 100 rows)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A dossier and the bytes of its documents, in the same order."""
+
+    dossier: Dossier
+    contents: tuple[bytes, ...] = ()
+
+
+def mail_policy(settings: Settings) -> rules.MailPolicy:
+    """The rules of answering that the settings ask for."""
+    return rules.MailPolicy(
+        own_addresses=settings.own_addresses,
+        trusted_suffixes=settings.trusted_suffixes,
+        trust_missing_return_path=settings.mdn.trust_missing_return_path,
+    )
+
+
+def read_mail(raw: bytes, mailbox: MailboxSettings, settings: Settings) -> Reading:
+    """Kind first, then trust, then the archive (mssante-mail §1.3)."""
+    mail = read_mime(raw, MailLimits(size=settings.limits.mail_bytes))
+    policy = mail_policy(settings)
+    reading = Reading(Dossier(facts=_facts(mail, mailbox, policy)))
+    ended = _ended_by_kind(mail, policy)
+    if ended is not None:
+        return Reading(replace(ended, facts=reading.dossier.facts))
+    try:
+        return _read_documents(rules.opened(mail), reading, settings)
+    except Unreadable as fault:
+        dossier = replace(
+            reading.dossier, reason=fault.reason.value, archive_sha256=_archive_digest(mail)
+        )
+        return Reading(dossier)
+
+
+def _facts(mail: Mail, mailbox: MailboxSettings, policy: rules.MailPolicy) -> MailFacts:
+    request = rules.mdn_request(mail, policy)
+    return MailFacts(
+        message_id=mail.message_id,
+        subject=mail.subject,
+        sender=mail.sender,
+        reply_to=mail.reply_to,
+        recipients=_own_first(mail.recipients, mailbox.address),
+        answer_to=rules.answer_address(mail, policy),
+        mdn_to=request.to,
+        mdn_confirm=request.confirm,
+        original_recipient=mail.header("original-recipient"),
+        text=mail.text,
+    )
+
+
+def _own_first(recipients: Sequence[str], own: str) -> tuple[str, ...]:
+    others = tuple(address for address in recipients if address.lower() != own.lower())
+    return (own, *others)
+
+
+def _ended_by_kind(mail: Mail, policy: rules.MailPolicy) -> Dossier | None:
+    """Technical mails are filed; an unknown sender is kept for a person, unanswered (M-05)."""
+    kind = rules.kind(mail, policy.own_addresses)
+    if kind in _FILED:
+        bounced = rules.bounced_message_id(mail) if kind is rules.Kind.DSN else ""
+        return _ended(Reason.AUTO_GENERATED, Route.FILED, bounced)
+    if mail.fault is not None and not mail.sender:
+        return _ended(mail.fault)
+    if not rules.trusted(mail.sender, policy.trusted_suffixes):
+        return _ended(Reason.SENDER_NOT_TRUSTED, Route.REVIEW)
+    return None if mail.fault is None else _ended(mail.fault)
+
+
+def _ended(reason: Reason, route: Route | None = None, bounced: str = "") -> Dossier:
+    return Dossier(facts=MailFacts(), route=route, reason=reason.value, bounced=bounced)
+
+
+_FILED = frozenset({rules.Kind.MDN, rules.Kind.DSN, rules.Kind.AUTO_REPLY, rules.Kind.OWN})
+
+
+def _read_documents(mail: Mail, reading: Reading, settings: Settings) -> Reading:
+    archives = rules.archives(mail)
+    if not archives:
+        raise Unreadable(Reason.NO_XDM)
+    limits = XdmLimits(
+        unzipped_bytes=settings.limits.unzipped_bytes,
+        entries=settings.limits.entries,
+        ratio=settings.limits.ratio,
+    )
+    submissions = [
+        read_xdm(
+            archive,
+            limits,
+            hash_check=settings.xdm.hash,
+            lenient_uri=settings.xdm.lenient_uri,
+        )
+        for archive in archives
+    ]
+    documents, contents = _distinct(_documents(submissions, settings))
+    if len(documents) > MAX_DOCUMENTS:
+        raise Unreadable(Reason.ZIP_UNSAFE)
+    _one_patient(documents)
+    dossier = replace(reading.dossier, documents=documents, archive_sha256=_archive_digest(mail))
+    return Reading(dossier, contents)
+
+
+def _archive_digest(mail: Mail) -> str:
+    archives = rules.archives(rules.opened(mail))
+    digests = sorted(hashlib.sha256(archive).hexdigest() for archive in archives)
+    return hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
+
+
+def _documents(
+    submissions: Sequence[Submission], settings: Settings
+) -> list[tuple[DocumentFacts, bytes]]:
+    return [
+        (_document(document, submission.patient, settings), document.content)
+        for submission in submissions
+        for document in submission.documents
+    ]
+
+
+def _distinct(
+    found: Sequence[tuple[DocumentFacts, bytes]],
+) -> tuple[tuple[DocumentFacts, ...], tuple[bytes, ...]]:
+    """X-32: the same document twice counts once; same id with other bytes is refused."""
+    kept: dict[str, tuple[DocumentFacts, bytes]] = {}
+    for facts, content in found:
+        known = kept.setdefault(facts.id.lower(), (facts, content))
+        if known[1] != content or known[0].event is not facts.event:
+            raise Unreadable(Reason.METADATA_INVALID)
+    return (
+        tuple(facts for facts, _ in kept.values()),
+        tuple(content for _, content in kept.values()),
+    )
+
+
+def _document(
+    document: XdmDocument, patient: tuple[str, str] | None, settings: Settings
+) -> DocumentFacts:
+    cda = read_cda(document.content)
+    event = requested_event(document.requested, cda, settings.xdm.rplc_without_action)
+    identity = replace(cda.identity, metadata_patient=patient)
+    return DocumentFacts(
+        id_root=cda.id_root,
+        id_extension=cda.id_extension,
+        event=event,
+        code=cda.code,
+        code_system=cda.code_system,
+        label=cda.display_name,
+        effective_time=cda.effective_time,
+        identity=identity,
+        parent=cda.parent if event is not Event.NEW else None,
+        legal_authenticator=cda.legal_authenticator,
+        street=cda.street,
+        city=cda.city,
+        postal_code=cda.postal_code,
+        country=cda.country,
+        sha256=hashlib.sha256(document.content).hexdigest(),
+        size=len(document.content),
+        masque_ps=document.masks.masque_ps,
+        invisible_patient=document.masks.invisible_patient,
+        invisible_rep_legaux=document.masks.invisible_rep_legaux,
+        warnings=tuple(str(word) for word in (*document.warnings, *cda.warnings)),
+    )
+
+
+def requested_event(requested: Requested, cda: ClinicalDocument, unsaid_rplc: str) -> Event:
+    """Which operation is asked, first line that matches (xdm-archive §2.4).
+
+    The archive's `action` decides; RPLC in the CDA alone means a replacement only when nothing
+    else was said, because deletion samples carry it too.
+    """
+    if requested is Requested.DELETE:
+        return Event.DELETE
+    if requested in (Requested.REPLACE, Requested.RPLC):
+        if cda.parent is None:
+            raise Unreadable(Reason.REPLACE_WITHOUT_PARENT)
+        return Event.REPLACE
+    if cda.parent is not None and unsaid_rplc == "replace":
+        return Event.REPLACE
+    return Event.NEW
+
+
+def _one_patient(documents: Sequence[DocumentFacts]) -> None:
+    """M-10: one patient per mail, over all archives and documents."""
+    matricules = {
+        frozenset(_ins_ids(document.identity)) for document in documents if document.identity.ids
+    } - {frozenset()}
+    if matricules and not frozenset.intersection(*matricules):
+        raise Unreadable(Reason.MULTIPLE_PATIENTS)
+    patients = {document.identity.metadata_patient for document in documents} - {None}
+    if len(patients) > 1:
+        raise Unreadable(Reason.MULTIPLE_PATIENTS)
+
+
+def _ins_ids(identity: DocumentIdentity) -> set[tuple[str, str]]:
+    found = (read_matricule(each.extension, each.root) for each in identity.ids)
+    return {(ins.value, ins.kind.value) for ins in found if ins is not None}

@@ -1,0 +1,52 @@
+"""Which parts of a mail may be the IHE_XDM archive (mssante-mail §1.3 step 3)."""
+
+import io
+import re
+import zipfile
+from typing import Final
+
+from pfi.mail.inbound import Mail, Part
+from pfi.mail.mime import decoded
+
+_NAME: Final = re.compile(r"(?i)ihe_?xdm.*\.zip$")
+_MAGIC: Final = b"PK\x03\x04"
+_PEEK: Final = 600
+_CENTRAL_ENTRY: Final = b"PK\x01\x02"
+_MOST_ENTRIES: Final = 5_000
+_METADATA: Final = "METADATA.XML"
+_NEVER: Final = ("message/", "multipart/")
+
+
+def archives(mail: Mail) -> tuple[bytes, ...]:
+    """Candidate archives of the mail's own parts, each distinct content once (§1.3 step 4).
+
+    A part with the archive's name is one even when its bytes are broken: staff must hear of it.
+    Nothing inside a report is ever one: an MDN brings the original back.
+    """
+    return tuple(dict.fromkeys(mail.content(p) for p in mail.parts if is_archive(mail, p)))
+
+
+def is_archive(mail: Mail, part: Part) -> bool:
+    """True when `part` is a candidate, by its name or by what it holds."""
+    if part.in_report or part.content_type.startswith(_NEVER):
+        return False
+    if _NAME.search(part.filename):
+        return True
+    return _starts_as_zip(mail, part) and _holds_metadata(mail.content(part))
+
+
+def _starts_as_zip(mail: Mail, part: Part) -> bool:
+    """Looks at the first bytes only: decoding every PDF to reject it would double the cost."""
+    head = mail.raw[part.start : min(part.end, part.start + _PEEK)]
+    return decoded(head, part).startswith(_MAGIC)
+
+
+def _holds_metadata(content: bytes) -> bool:
+    if content.count(_CENTRAL_ENTRY) > _MOST_ENTRIES:
+        return False
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            names = archive.namelist()
+    except Exception:  # whatever zipfile says of junk, it is no archive of ours
+        return False
+    return any(re.split(r"[/\\]", name)[-1].upper() == _METADATA for name in names)

@@ -1,0 +1,216 @@
+"""What a received mail is, and whether anything may be answered to it.
+
+Decided on headers and structure. The subject is never believed, but for one mark: a failure notice
+of another platform (``[KO Intégration…]``) carries a valid archive that must not be integrated.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from pfi.mail import headers
+from pfi.mail.archives import archives, is_archive
+from pfi.mail.inbound import DEFAULT_LIMITS, Mail, MailLimits, read
+from pfi.mail.reports import bounced_message_id, read_disposition
+
+__all__ = [
+    "Kind",
+    "MailPolicy",
+    "MdnRequest",
+    "answer_address",
+    "archives",
+    "bounced_message_id",
+    "is_archive",
+    "kind",
+    "may_answer",
+    "mdn_request",
+    "opened",
+    "read_disposition",
+    "trusted",
+]
+
+_KO: Final = re.compile(r"\[\s*(?:ko\s+int.{0,4}gration|erreur\s+d'int.{0,4}gration)")
+_SYSTEM_SENDER: Final = re.compile(r"(?i)(?:mailer-daemon|postmaster)@")
+_ROBOT: Final = re.compile(
+    r"(?i)(?:mailer-daemon|postmaster|no[-_.]?reply|do[-_.]?not[-_.]?reply"
+    r"|ne[-_.]?pas[-_.]?repondre|pas[-_.]?de[-_.]?reponse|bounces?)(?:[-_.+].*)?@"
+)
+_BULK: Final = frozenset(("bulk", "junk", "list"))
+_REQUIRED: Final = re.compile(r"(?i)=\s*required\b")
+_FORWARDED_BY_PFI: Final = "x-pfi-reason"
+
+
+class Kind(StrEnum):
+    """What a mail is before anybody looks for an archive (mssante-mail §1.3)."""
+
+    DOCUMENT = "document"
+    MDN = "mdn"
+    DSN = "dsn"
+    AUTO_REPLY = "auto_reply"
+    OWN = "own"
+    FAILURE_NOTICE = "failure_notice"
+
+
+@dataclass(frozen=True, slots=True)
+class MailPolicy:
+    """What the establishment settled about its mail.
+
+    A trusted suffix that starts with a dot stands for all domains below it, any other is one
+    domain (list of the trust space, M-05).
+    """
+
+    own_addresses: frozenset[str]
+    trusted_suffixes: tuple[str, ...] = (".mssante.fr",)
+    trust_missing_return_path: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MdnRequest:
+    """What Disposition-Notification-To asks (N-02, N-03).
+
+    `to` is where an automatic MDN may go, else ''. With `confirm` a human decides, and `proposed`
+    is the one address asked for, '' when there is not exactly one.
+    """
+
+    asked: bool
+    to: str = ""
+    confirm: bool = False
+    proposed: str = ""
+
+
+def kind(mail: Mail, own_addresses: frozenset[str]) -> Kind:
+    """Technical mails first: an MDN repeats our subject and carries our archive (§1.3 step 1)."""
+    if mail.content_type == "multipart/report":
+        return Kind.MDN if _is_mdn(mail) else Kind.DSN
+    if _is_own(mail, own_addresses):
+        return Kind.OWN
+    if _is_failure_notice(mail):
+        return Kind.FAILURE_NOTICE
+    if _is_automatic(mail) and not archives(mail):
+        return Kind.AUTO_REPLY
+    return Kind.DOCUMENT
+
+
+def _is_mdn(mail: Mail) -> bool:
+    types = {part.content_type for part in mail.parts}
+    asked = mail.report_type or ""
+    return asked == "disposition-notification" or (
+        not asked and "message/disposition-notification" in types
+    )
+
+
+def _is_own(mail: Mail, own_addresses: frozenset[str]) -> bool:
+    own = {address.lower() for address in own_addresses}
+    looped = {value.strip(" <>").lower() for value in mail.all("x-loop")}
+    return bool(own & {mail.sender.lower(), *looped})
+
+
+def _is_failure_notice(mail: Mail) -> bool:
+    decomposed = unicodedata.normalize("NFKD", mail.subject.replace("’", "'"))
+    bare = "".join(c for c in decomposed if not unicodedata.combining(c))
+    return _KO.search(bare.casefold()) is not None
+
+
+def _auto_submitted(mail: Mail) -> bool:
+    """Any value but ``no`` (RFC 3834 §5); parameters and comments do not count."""
+    values = (re.split(r"[;(\s]", v.strip(), maxsplit=1)[0] for v in mail.all("auto-submitted"))
+    return any(value.lower() not in ("", "no") for value in values)
+
+
+def _is_automatic(mail: Mail) -> bool:
+    return (
+        _auto_submitted(mail)
+        or mail.return_path == ""
+        or _SYSTEM_SENDER.match(mail.sender) is not None
+        or bool(mail.raw_values("x-autoreply"))
+    )
+
+
+def opened(
+    mail: Mail,
+    own_addresses: frozenset[str] = frozenset(),
+    limits: MailLimits = DEFAULT_LIMITS,
+) -> Mail:
+    """The mail that staff forwarded as message/rfc822, one level deep, else `mail` (decision 11).
+
+    Bytes, parts and text are those of the inner mail, the headers stay those of the outer one:
+    sender, Message-ID and answers of record belong to who forwarded (M-03, M-04). An inner report,
+    failure notice, auto-reply or forward of a PFI stays closed.
+    """
+    messages = [part for part in mail.parts if part.content_type == "message/rfc822"]
+    if len(messages) != 1 or messages[0].in_report or not _may_be_opened(mail, own_addresses):
+        return mail
+    inner = read(mail.content(messages[0]), limits)
+    readable = inner.fault is None and not inner.raw_values(_FORWARDED_BY_PFI)
+    if readable and kind(inner, own_addresses) is Kind.DOCUMENT:
+        return replace(inner, headers=mail.headers)
+    return mail
+
+
+def _may_be_opened(mail: Mail, own_addresses: frozenset[str]) -> bool:
+    return (
+        kind(mail, own_addresses) is Kind.DOCUMENT
+        and not _auto_submitted(mail)
+        and not archives(mail)
+    )
+
+
+def trusted(address: str, suffixes: tuple[str, ...]) -> bool:
+    """True when the domain of a strict address belongs to the trust space (M-05)."""
+    domain = headers.addr_spec(address).rpartition("@")[2]
+    lowered = [suffix.lower() for suffix in suffixes if suffix.strip(".")]
+    return bool(domain) and any(
+        domain.endswith(suffix) if suffix.startswith(".") else domain == suffix
+        for suffix in lowered
+    )
+
+
+def may_answer(mail: Mail, policy: MailPolicy) -> bool:
+    """Loop safety (RFC 3834 §2, F-06): no robot, list, report, own mail or stranger is answered."""
+    if kind(mail, policy.own_addresses) is not Kind.DOCUMENT or _is_automatic(mail):
+        return False
+    return not _is_bulk(mail) and _answerable(mail.sender, policy)
+
+
+def _is_bulk(mail: Mail) -> bool:
+    listed = any(name.startswith("list-") for name, _ in mail.headers)
+    return listed or any(value.lower() in _BULK for value in mail.all("precedence"))
+
+
+def _answerable(address: str, policy: MailPolicy) -> bool:
+    """A strict address of the trust space that is neither ours nor a robot's."""
+    own = {own.lower() for own in policy.own_addresses}
+    return (
+        trusted(address, policy.trusted_suffixes)
+        and address.lower() not in own
+        and _ROBOT.match(address) is None
+    )
+
+
+def answer_address(mail: Mail, policy: MailPolicy) -> str:
+    """Where a failure notice goes: Return-Path, else From, never Reply-To (F-07); '' = nowhere."""
+    address = mail.return_path if mail.return_path is not None else mail.sender
+    return address if may_answer(mail, policy) and _answerable(address, policy) else ""
+
+
+def mdn_request(mail: Mail, policy: MailPolicy) -> MdnRequest:
+    """May the MDN leave by itself? (N-02, N-03, RFC 8098 §2.1–2.2)."""
+    if not mail.raw_values("disposition-notification-to"):
+        return MdnRequest(asked=False)
+    asked = mail.addresses("disposition-notification-to")
+    address = asked[0] if len(asked) == 1 else ""
+    if not may_answer(mail, policy) or (address and not _answerable(address, policy)):
+        return MdnRequest(asked=True)
+    if not address or _needs_human(mail, address, policy):
+        return MdnRequest(asked=True, confirm=True, proposed=address)
+    return MdnRequest(asked=True, to=address, proposed=address)
+
+
+def _needs_human(mail: Mail, address: str, policy: MailPolicy) -> bool:
+    """Another Return-Path, an option we do not know, or nothing to correlate the MDN with."""
+    path = mail.return_path
+    same = policy.trust_missing_return_path if path is None else path == address
+    options = mail.all("disposition-notification-options")
+    return not same or not mail.message_id or any(_REQUIRED.search(o) for o in options)

@@ -1,0 +1,1 @@
+"""Fixtures: invented people only, every byte built by code (no copied sample)."""

@@ -1,0 +1,209 @@
+"""Ports in memory: a table with revisions, a store, queues, a mailbox, a relay, a DPI."""
+
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pfi.adapters.csv_patients import ListedPatients
+from pfi.errors import Unavailable
+from pfi.journey.jobs import Job
+from pfi.journey.ports import MailGone, Put, Row
+from pfi.journey.records import Dossier
+from pfi.journey.settings import Settings
+from pfi.mail.outbound import Outgoing
+from pfi.names import Reason, Step
+
+
+class MemoryTable:
+    """Rows with revisions; a write is all or nothing."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.calls = 0
+
+    def get(self, pk: str, sk: str) -> Row | None:
+        self.calls += 1
+        return self.rows.get((pk, sk))
+
+    def partition(self, pk: str, prefix: str = "") -> tuple[Row, ...]:
+        self.calls += 1
+        found = [r for (p, s), r in self.rows.items() if p == pk and s.startswith(prefix)]
+        return tuple(sorted(found, key=lambda row: row.sk))
+
+    def write(self, *puts: Put) -> bool:
+        self.calls += 1
+        for put in puts:
+            known = self.rows.get((put.pk, put.sk))
+            if (known.revision if known else None) != put.revision:
+                return False
+        for put in puts:
+            row = Row(put.pk, put.sk, (put.revision or 0) + 1, dict(put.data))
+            self.rows[put.pk, put.sk] = row
+        return True
+
+
+class MemoryStore:
+    """Bytes by key; `arrivals` are the keys whose creation announces a mail."""
+
+    def __init__(self) -> None:
+        self.objects: dict[str, bytes] = {}
+        self.dossiers: dict[str, Dossier] = {}
+        self.arrivals: list[str] = []
+
+    def put_mail(self, mailbox: str, mail: str, raw: bytes) -> str:
+        key = f"incoming/{mailbox}/{mail}.eml"
+        self.objects[key] = raw
+        self.arrivals.append(key)
+        return key
+
+    def get(self, key: str) -> bytes:
+        if key not in self.objects:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+        return self.objects[key]
+
+    def put_document(self, mail: str, number: int, content: bytes) -> None:
+        self.objects[f"documents/{mail}/{number:04}.xml"] = content
+
+    def document(self, mail: str, number: int) -> bytes:
+        return self.get(f"documents/{mail}/{number:04}.xml")
+
+    def put_dossier(self, mail: str, dossier: Dossier) -> None:
+        self.dossiers[mail] = dossier
+
+    def dossier(self, mail: str) -> Dossier:
+        if mail not in self.dossiers:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+        return self.dossiers[mail]
+
+
+class MemoryJobs:
+    """Queues as lists of jobs; `review` holds what went to a dead-letter queue."""
+
+    def __init__(self) -> None:
+        self.queues: dict[Step, deque[Job]] = defaultdict(deque)
+        self.review: list[tuple[Step, Job, Reason]] = []
+
+    def send(self, step: Step, job: Job) -> None:
+        self.queues[step].append(job)
+
+    def to_review(self, step: Step, job: Job, reason: Reason) -> None:
+        self.review.append((step, job, reason))
+
+
+@dataclass
+class MemoryMailbox:
+    """One INBOX and its folders."""
+
+    uid_validity: int = 1
+    inbox: dict[int, bytes] = field(default_factory=dict)
+    folders: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
+    fetches: int = 0
+
+    def deliver(self, raw: bytes) -> int:
+        uid = max(self.inbox, default=0) + 1 + sum(map(len, self.folders.values()))
+        self.inbox[uid] = raw
+        return uid
+
+    def listing(self) -> list[tuple[int, int]]:
+        return [(uid, len(raw)) for uid, raw in sorted(self.inbox.items())]
+
+    def header(self, uid: int) -> bytes:
+        return self.fetch(uid, 0).partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+
+    def fetch(self, uid: int, size: int) -> bytes:
+        self.fetches += 1
+        if uid not in self.inbox:
+            raise MailGone
+        return self.inbox[uid]
+
+    def move(self, uid: int, folder: str) -> None:
+        if uid in self.inbox:
+            self.folders[folder].append(self.inbox.pop(uid))
+
+    def close(self) -> None:
+        return
+
+
+@dataclass
+class MemoryRelay:
+    """Keeps what was sent; `fault` is raised by the next sends, one each."""
+
+    sent: list[Outgoing] = field(default_factory=list)
+    faults: list[Exception] = field(default_factory=list)
+
+    def send(self, mail: Outgoing) -> None:
+        if self.faults:
+            raise self.faults.pop(0)
+        self.sent.append(mail)
+
+
+@dataclass
+class MemoryDpi:
+    """Keeps what it accepted; `answers` are raw ACKs, verdict words or exceptions, in order."""
+
+    accepted: list[bytes] = field(default_factory=list)
+    received: list[bytes] = field(default_factory=list)
+    answers: list[Any] = field(default_factory=list)
+
+    def exchange(self, message: bytes, control_id: str) -> bytes:
+        self.received.append(message)
+        answer = self.answers.pop(0) if self.answers else "AA"
+        if isinstance(answer, Exception):
+            raise answer
+        if answer == "AA":
+            self.accepted.append(message)
+        return ack(answer, control_id)
+
+
+def ack(answer: str, control_id: str) -> bytes:
+    """``AA``, ``AR``, ``AE 101`` (ERR-3) or ``AE 207 902`` (ERR-3, ERR-5)."""
+    code, *errors = answer.split()
+    segments = [
+        "MSH|^~\\&|DPI|CH|PFI|CH|20260514093213||ACK^T02^ACK|A1|T|2.6|||||FRA|UNICODE UTF-8",
+        f"MSA|{code}|{control_id}",
+    ]
+    if errors:
+        five = f"{errors[1]}^x^applicationErrorCondition" if len(errors) > 1 else ""
+        segments.append(f"ERR||PID^1^3|{errors[0]}^x^messageErrorCondition|E|{five}")
+    return ("\r".join(segments) + "\r").encode()
+
+
+class Clock:
+    """A clock that only moves when told."""
+
+    def __init__(self, now: datetime = datetime(2026, 5, 14, 7, 31, 45, tzinfo=UTC)) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@dataclass
+class MemoryPorts:
+    """All ports of the journey in memory."""
+
+    settings: Settings
+    patients: ListedPatients
+    table: MemoryTable = field(default_factory=MemoryTable)
+    store: MemoryStore = field(default_factory=MemoryStore)
+    jobs: MemoryJobs = field(default_factory=MemoryJobs)
+    inbox: MemoryMailbox = field(default_factory=MemoryMailbox)
+    outbox: MemoryRelay = field(default_factory=MemoryRelay)
+    hospital: MemoryDpi = field(default_factory=MemoryDpi)
+    now: Callable[[], datetime] = field(default_factory=Clock)
+
+    @contextmanager
+    def mailbox(self, _mailbox: object) -> Iterator[MemoryMailbox]:
+        yield self.inbox
+
+    def relay(self, _mailbox: object) -> MemoryRelay:
+        return self.outbox
+
+    def dpi(self, _target: object) -> MemoryDpi:
+        return self.hospital

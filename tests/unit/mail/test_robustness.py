@@ -1,0 +1,242 @@
+"""Any bytes: no exception, no quadratic cost, and the stdlib's own reading where both apply."""
+
+import base64
+import email
+import random
+import time
+
+import pytest
+
+from pfi.mail import mdn
+from pfi.mail.inbound import read
+from pfi.mail.outbound import Cause, ForwardStyle, failure_notice, forward
+from pfi.mail.reports import bounced_message_id, read_disposition
+from pfi.mail.rules import MailPolicy, answer_address, archives, kind, mdn_request, opened
+from pfi.names import Reason
+from tests.unit.mail.awkward import FOUND, ORIGINALS, WITHOUT
+from tests.unit.mail.letters import (
+    FALLBACK,
+    OWN,
+    dispatch,
+    forwarded,
+    head,
+    in_base64,
+    inner_multipart,
+    letter,
+    lines,
+    mdn_part,
+    multipart,
+    part,
+    pdf_part,
+    plain,
+    report,
+    text_part,
+    zip_part,
+)
+
+POLICY = MailPolicy(own_addresses=frozenset({OWN}))
+CAUSE = Cause.of(Reason.OTHER)
+
+
+def everything(raw):
+    """All that the product ever asks of a mail."""
+    mail = read(raw)
+    told = [mail.subject, mail.date, mail.sender, mail.message_id, mail.reply_to, mail.header("to")]
+    told += [mail.return_path or "", *mail.recipients, *(p.filename for p in mail.parts)]
+    assert not [t for t in told if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in t)]
+    for found in mail.parts:
+        assert 0 <= found.start <= found.end <= len(raw)
+        mail.content(found)
+    "".join([mail.text, *told]).encode()
+    archives(opened(mail))
+    return (
+        kind(mail, POLICY.own_addresses),
+        answer_address(mail, POLICY),
+        mdn_request(mail, POLICY),
+        bounced_message_id(mail),
+        read_disposition(mail),
+    )
+
+
+def _seeds():
+    small = [raw for raw in ORIGINALS.values() if len(raw) < 4000]
+    dsn = part("message/delivery-status", "Action: failed\r\n")
+    status = report("delivery-status", dsn, letter())
+    notification = mdn_part("Disposition: a/b; processed/error", "Error: 902^x")
+    return [*small, status, report("disposition-notification", notification, letter())]
+
+
+HOSTILE = (
+    b"\r\n", b"\n", b"\r", b"\0", b'"', b"\\", b";", b"(", b"<", b"--=_fictif", b"--", b"=?utf-8?b?",
+    b"?=", b"\xff", b"\xc3", b"Content-Type: multipart/mixed; boundary=\r\n", b"%", b"*0*=", b"PK",
+)  # fmt: skip
+
+
+def _mutant(chance, seed):
+    raw = bytearray(seed)
+    for _ in range(chance.randint(1, 6)):
+        at = chance.randrange(len(raw) + 1)
+        until = min(len(raw), at + chance.randint(0, 40))
+        what = chance.randrange(5)
+        if what == 0:
+            raw[at:until] = b""
+        elif what == 1:
+            raw[at:at] = chance.choice(HOSTILE)
+        elif what == 2:
+            raw[at:until] = chance.randbytes(until - at)
+        elif what == 3:
+            raw[at:at] = raw[at:until] * chance.randint(1, 4)
+        else:
+            del raw[chance.randrange(len(raw) + 1) :]
+    return bytes(raw)
+
+
+def test_no_mutant_of_a_mail_raises():
+    chance = random.Random(20260514)
+    seeds = _seeds()
+    for _ in range(1500):
+        everything(_mutant(chance, chance.choice(seeds)))
+
+
+def test_every_mutant_can_be_forwarded_whole():
+    chance = random.Random(4145)
+    seeds = _seeds()
+    for _ in range(150):
+        raw = _mutant(chance, chance.choice(seeds))
+        owed = dispatch(raw, to=FALLBACK)
+        for out in (forward(owed, CAUSE), failure_notice(owed, CAUSE), mdn.error(owed, CAUSE)):
+            back = read(out.content)
+            (whole,) = [p for p in back.parts if p.filename == "message_original.eml"][:1]
+            assert back.content(whole) == raw
+
+
+# The stdlib as oracle -------------------------------------------------------------------------
+
+SHAPES = {
+    "plain": plain("Bonjour\r\nà tous\r\n"),
+    "letter": letter(),
+    "with pdf": letter(pdf_part()),
+    "nested": multipart([inner_multipart([text_part(), zip_part()]), pdf_part()]),
+    "alternative": multipart([text_part(), part("text/html", "<p>x")], subtype="alternative"),
+    "bare LF": letter().replace(b"\r\n", b"\n"),
+    "not closed": multipart([text_part(), zip_part()], closed=False),
+    "empty part": multipart([b"", text_part()]),
+    "preamble": FOUND["preamble and epilogue"],
+    "prefix boundary": FOUND["boundary that begins another"],
+    "sections": FOUND["RFC 2231 sections"],
+    "name only": FOUND["name only"],
+    "quoted-printable": FOUND["quoted-printable"],
+    "unquoted boundary": FOUND["unquoted boundary"],
+    "no header": FOUND["no blank line before the base64"],
+    "header only": WITHOUT["header only"],
+    "html": WITHOUT["html only"],
+    "attached message": forwarded(letter()),
+}
+
+
+def _oracle(message):
+    """Leaves as the stdlib sees them, an attached message staying whole."""
+    if message.get_content_maintype() == "multipart" and message.is_multipart():
+        return [leaf for one in message.get_payload() for leaf in _oracle(one)]
+    name = email.utils.collapse_rfc2231_value(message.get_filename() or "")
+    if message.get_content_type() == "message/rfc822":
+        return [("message/rfc822", name, message.get_payload(0)["Subject"])]
+    return [(message.get_content_type(), name, message.get_payload(decode=True))]
+
+
+def _ours(mail):
+    for found in mail.parts:
+        content = mail.content(found)
+        attached = found.content_type == "message/rfc822"
+        told = read(content).subject if attached else content
+        yield found.content_type, found.filename, told
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_stdlib_sees_the_same_leaves(shape):
+    raw = SHAPES[shape]
+    assert list(_ours(read(raw))) == _oracle(email.message_from_bytes(raw))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_the_stdlib_sees_the_same_fields(shape):
+    raw = SHAPES[shape]
+    theirs = [
+        (name.lower(), " ".join(str(value).split()))
+        for name, value in email.message_from_bytes(raw).items()
+    ]
+    ours = [(name, " ".join(value.decode().split())) for name, value in read(raw).headers]
+    assert ours == theirs
+
+
+# Cost grows with size, not with its square ----------------------------------------------------
+
+
+def _header(value):
+    return lambda n: head(Subject=value * n, From=value * n, To=value * n) + b"\r\nx"
+
+
+def _parameter(value):
+    return lambda n: head(Content_Type="multipart/mixed; boundary=" + value * n) + b"\r\nx"
+
+
+def _body(row, kind_of_text="text/plain", encoding="8bit"):
+    def build(n):
+        return multipart([part(kind_of_text, row * n, encoding=encoding)])
+
+    return build
+
+
+COSTLY = {
+    "open comments": (_header("("), 48_000),
+    "open quotes": (_header('\\"'), 24_000),
+    "commas": (_header(",@"), 12_000),
+    "encoded words": (_header("=?utf-8?b?w6k=?= "), 5_000),
+    "unended encoded words": (_header("=?utf-8?q?"), 8_000),
+    "folds": (lambda n: head(X="a\r\n " * n) + b"\r\nx", 60_000),
+    "fields": (lambda n: head() + b"X: y\r\n" * n + b"\r\nx", 16_000),
+    "escaped quotes in a parameter": (_parameter('"\\";'), 8_000),
+    "semicolons in a parameter": (_parameter(";a*0*=%41"), 4_000),
+    "false delimiters": (_body(b"\r\n--=_fictif x"), 9_000),
+    "one long line": (_body(b"x"), 4_000_000),
+    "line ends": (_body(b"\r\n"), 1_500_000),
+    "base64": (_body(b"UEsDBBQA" * 9 + b"\r\n", "image/png", "base64"), 40_000),
+    "broken base64": (_body(b"UEs=!~DBBQA\r\n", "image/png", "base64"), 600_000),
+    "quoted-printable": (_body(b"=C3=A9=\r\n", "text/plain", "quoted-printable"), 240_000),
+    "tags": (_body(b"<p>a", "text/html"), 30_000),
+    "open tags": (_body(b"<!-- <script <", "text/html"), 20_000),
+    "zip entries": (_body(b"PK\x03\x04PK\x01\x02", "application/zip"), 900_000),
+}
+
+
+def _cpu(raw):
+    def once():
+        start = time.process_time()
+        everything(raw)
+        return time.process_time() - start
+
+    return min(once() for _ in range(4))
+
+
+@pytest.mark.parametrize("shape", COSTLY)
+def test_eight_times_the_bytes_cost_at_most_twelve_times_the_time(shape):
+    build, size = COSTLY[shape]
+    small, large = build(size // 8), build(size)
+    floor = 0.001  # under this, fixed costs and the clock are all that is measured
+    assert _cpu(large) <= 12 * max(_cpu(small), floor)
+
+
+def test_a_large_mail_is_read_without_copying_its_bodies():
+    raw = letter(pdf_part()) + b""
+    big = multipart([text_part(), zip_part(), part("application/pdf", in_base64(b"%" * 6_000_000))])
+    assert _cpu(big) < 50 * max(_cpu(raw), 0.005)
+
+
+def test_attached_payloads_survive_a_plain_stdlib_reader():
+    """What a hospital's mail client will see of a forward."""
+    out = email.message_from_bytes(forward(dispatch(to=FALLBACK), CAUSE, ForwardStyle()).content)
+    text, original, archive = out.get_payload()
+    assert "intégré automatiquement" in text.get_payload(decode=True).decode()
+    assert original.get_payload(0)["Message-ID"] == read(letter()).message_id
+    assert base64.b64decode(archive.get_payload()) == archives(read(letter()))[0]
+    assert lines("") == b"\r\n"
