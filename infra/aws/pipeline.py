@@ -57,6 +57,8 @@ class Step(Construct):
             self._queues = self._two_queues(self.figures.receives)
             self._watch_queues()
             self.receive(self.queue, batch=1 if self.figures.one_by_one else 10)
+            # The address of its own queue: a failed message gets its back-off there.
+            self.use(Grant({f"PFI_QUEUE_{step.upper()}": self.queue.queue_url}))
         self._watch_function()
 
     @property
@@ -133,11 +135,6 @@ class Step(Construct):
         review = STEPS["review"]
         dead = self._queue(
             f"{place.name}-{self.step}-dlq", "Dlq", review.visibility_on(place.target)
-        )
-        explain(
-            dead,
-            "AwsSolutions-SQS3",
-            "This is the dead-letter queue; the review function empties it into the ledger.",
         )
         queue = self._queue(
             f"{place.name}-{self.step}",

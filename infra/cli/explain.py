@@ -4,7 +4,7 @@ No network, no side effect. The person reads French; a program reads JSON.
 """
 
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,64 +15,27 @@ from infra.cli.options import (
     patients_of,
 )
 from infra.cli.report import as_json, foreseen
+from infra.cli.wording import (
+    EVENTS_FR,
+    LEVELS_FR,
+    MDN_FR,
+    ROUTES_FR,
+    TRAITS_FR,
+    WARNINGS_FR,
+)
 from infra.local.hospital import settings_of, with_mailbox
 from pfi.adapters.csv_patients import ListedPatients
-from pfi.ins.concordance import TraitFinding, Warn
-from pfi.ins.traits import Level
+from pfi.ins.concordance import TraitFinding
 from pfi.ins.wording import ADVICE_FR, LABELS_FR
 from pfi.journey.foresight import DocumentForecast, Forecast, Foresight
 from pfi.journey.settings import Settings
 from pfi.mail.inbound import MailLimits, read
-from pfi.names import Environment, Event, Mdn, Reason, Route
-
-ROUTES_FR = {
-    Route.INTEGRATED: "intégré dans le DPI",
-    Route.FORWARDED: "transmis à la messagerie de repli",
-    Route.REPLIED: "réponse à l'expéditeur",
-    Route.REVIEW: "revue manuelle",
-    Route.DUPLICATE: "doublon : déjà traité",
-    Route.FILED: "classé sans réponse (courriel technique)",
-}
-TRAITS_FR = {
-    "birth_name": "nom de naissance",
-    "first_given": "premier prénom",
-    "birth_date": "date de naissance",
-    "sex": "sexe",
-    "birth_place": "lieu de naissance",
-    "given_list": "liste des prénoms",
-}
-LEVELS_FR = {
-    Level.EXACT: "identique",
-    Level.NORMALISED: "identique après mise en forme (accents, casse)",
-    Level.SEPARATORS: "identique aux séparateurs près (tiret, apostrophe, espace)",
-    Level.DIFFERENT: "DIFFÉRENT",
-    Level.MISSING: "ABSENT",
-}
-WARNINGS_FR = {
-    Warn.FALSE_KEY: "clé du matricule fausse",
-    Warn.LEGACY_GIVEN: "ancienne écriture de la liste des prénoms",
-    Warn.DEDUCED_GIVEN: "premier prénom déduit de la liste",
-    Warn.GIVEN_LIST: "liste des prénoms différente (sans effet)",
-    Warn.NIA_ALIAS: "NIA connu comme ancien numéro de ce patient",
-    Warn.PRODUCTION_INS: "INS de production sur un site de test",
-    Warn.NO_INS_IN_METADATA: "pas d'INS dans METADATA.XML, celui du CDA est utilisé",
-    Warn.ATTRIBUTES: "attributs d'identité à titre d'information",
-}
-EVENTS_FR = {
-    Event.NEW: "transmission initiale (T02)",
-    Event.REPLACE: "remplacement (T10)",
-    Event.DELETE: "suppression (T04)",
-}
-MDN_FR = {
-    Mdn.NONE: "aucun",
-    Mdn.PROCESSED: "« processed »",
-    Mdn.ERROR: "« processed/error »",
-}
+from pfi.names import Environment, Mdn, Reason
 
 
-def add_to(commands) -> None:  # type: ignore[no-untyped-def]  # argparse's class is private
+def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     """Declare the command."""
-    parser: ArgumentParser = commands.add_parser(
+    parser = commands.add_parser(
         "explain", help="dire ce qu'il adviendrait de courriels, et pourquoi (sans effet)"
     )
     parser.add_argument("files", nargs="+", type=Path, metavar="FICHIER.eml")

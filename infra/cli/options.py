@@ -4,10 +4,10 @@ from argparse import ArgumentTypeError
 from pathlib import Path
 
 from infra.local.hospital import DEMO_FALLBACK
-
 from pfi.adapters.csv_patients import PatientFileRefused, read_patients
 from pfi.ins.identity import PatientRecord
 from pfi.names import Environment
+
 
 class CommandFailed(Exception):
     """Ends a command with a French sentence and exit status 2."""

@@ -3,11 +3,10 @@
 import sys
 import threading
 import time
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Sequence
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections.abc import Sequence
 from pathlib import Path
 
-from infra.cli.explain import ROUTES_FR
 from infra.cli.options import (
     CommandFailed,
     bytes_of,
@@ -16,6 +15,8 @@ from infra.cli.options import (
     patients_of,
 )
 from infra.cli.report import MailReport, as_json, happened, repeated
+from infra.cli.running import add_folder
+from infra.cli.wording import ROUTES_FR
 from infra.local.delivery import Delivery, Followed, NotSettled
 from infra.local.demo import Demo
 from infra.local.deployer import DeploymentFailed
@@ -23,17 +24,12 @@ from infra.local.emulator import EmulatorFailed
 from infra.local.hospital import DEMO_ESTABLISHMENT, DEMO_MAILBOX, settings_of
 from infra.local.laptop import Laptop
 from pfi.ins.identity import PatientRecord
-from pfi.journey.settings import Settings
 from pfi.names import Environment, Route
 
-FOLDER = Path(".local")
 
-
-def add_to(commands) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 (argparse's class is private)
+def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     """Declare the command."""
-    parser: ArgumentParser = commands.add_parser(
-        "up", help="tout démarrer sur ce poste et traiter des courriels"
-    )
+    parser = commands.add_parser("up", help="tout démarrer sur ce poste et traiter des courriels")
     parser.add_argument("--once", action="store_true", help="s'arrêter après le tableau")
     parser.add_argument("--mails", type=Path, metavar="DOSSIER", help="ses propres *.eml")
     parser.add_argument("--patients", type=Path, metavar="FICHIER.csv")
@@ -41,7 +37,7 @@ def add_to(commands) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001 (a
     parser.add_argument("--fallback", metavar="ADRESSE|none")
     parser.add_argument("--environment", type=environment_of, default=Environment.TEST)
     parser.add_argument("--dpi-script", type=Path, metavar="FICHIER.json")
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="dossier de travail")
+    add_folder(parser)
     parser.set_defaults(run=run)
 
 
@@ -154,12 +150,12 @@ def where_to_look(laptop: Laptop) -> str:
     return "\nOù regarder\n" + "".join(f"  {name:<30} {value}\n" for name, value in rows)
 
 
-def _stay(laptop: Laptop, wait: Callable[[], bool] = threading.Event().wait) -> None:
+def _stay(laptop: Laptop) -> None:
     sys.stdout.write(
         "\nLe poste reste en marche : `pfi send`, `pfi status` ; Ctrl-C pour arrêter.\n"
     )
     sys.stdout.flush()
     try:
-        wait()
+        threading.Event().wait()
     except KeyboardInterrupt:
         laptop.progress("Arrêt…")

@@ -25,7 +25,7 @@ class Scene:
     expected: str
 
 
-def _letter(name: str, archive: bytes | None, *, mdn: bool = True, **options: str) -> bytes:
+def _letter(name: str, archive: bytes | None, *, mdn: bool = True) -> bytes:
     return mail(
         archive,
         sender=SENDER,
@@ -34,7 +34,6 @@ def _letter(name: str, archive: bytes | None, *, mdn: bool = True, **options: st
         reply_to="secretariat@labo-demo.mssante.test",
         message_id=f"<{name}@labo-demo.mssante.test>",
         mdn=mdn,
-        **options,
     )
 
 

@@ -6,7 +6,6 @@ emulator has no lock on its door.
 
 import json
 import shutil
-import ssl
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace

@@ -51,7 +51,7 @@ class Faults:
     def cut_now(self, command: str) -> bool:
         """True once for the command named by `cut_before_ok`."""
         with self._lock:
-            hit = self.cut_before_ok.upper() == command
+            hit = bool(command) and self.cut_before_ok.upper() == command
             if hit:
                 self.cut_before_ok = ""
             return hit

@@ -21,6 +21,8 @@ from infra.local.operator import Operator
 from infra.local.operator_rules import OperatorOptions
 from infra.local.pki import Pki
 from pfi.adapters.mail_access import MailAccess
+from pfi.errors import Misconfigured, PfiError
+from pfi.names import Reason
 from tests.contracts.mail_servers import DOMAIN, PASSWORD, free_port
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ class RelayServer(Protocol):
     """A submission server that knows REFUSED (550) and LATER (451), and SIZE_LIMIT."""
 
     pki: Pki
+    bad_certificate: frozenset[tuple[type[PfiError], Reason]]
+    """How a missing, foreign or expired client certificate may end on this server."""
 
     def access(self) -> MailAccess:
         """As SENDER."""
@@ -48,6 +52,8 @@ class RelayServer(Protocol):
 
 class SimulatedRelay:
     """The simulated operator, in memory."""
+
+    bad_certificate = frozenset({(Misconfigured, Reason.CERTIFICATE)})
 
     def __init__(self, operator: Operator, pki: Pki) -> None:
         self.operator = operator
@@ -65,6 +71,8 @@ class SimulatedRelay:
 
 class Postfix:
     """A Postfix of our own folder; only root can start one."""
+
+    bad_certificate = frozenset()
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -124,6 +132,7 @@ maillog_file = {folder}/postfix.log
 maillog_file_prefixes = {folder}
 myhostname = relais.pfi.invalid
 mydestination =
+alias_maps =
 inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks =
@@ -134,7 +143,8 @@ smtpd_tls_CAfile = {pki.trust_path}
 smtpd_tls_req_ccert = yes
 smtpd_relay_restrictions = permit_tls_all_clientcerts, reject
 smtpd_recipient_restrictions =
-    check_recipient_access inline:{{ {{ {REFUSED} = 550 5.1.1 no }}, {{ {LATER} = 451 4.7.1 later }} }}
+    check_recipient_access inline:{{ {{ {REFUSED} = 550 5.1.1 no }} }}
+    check_recipient_access inline:{{ {{ {LATER} = 451 4.7.1 later }} }}
     reject_unauth_destination, permit
 virtual_mailbox_domains = clinique-inventee.mssante.fr
 virtual_mailbox_base = {folder}/mail
@@ -146,22 +156,23 @@ message_size_limit = {SIZE_LIMIT}
 """
 
     def _master(self) -> str:
-        def line(name: str, program: str, kind: str = "unix", wakeup: str = "-") -> str:
-            return f"{name} {kind} {'n' if kind != 'unix' else '-'} - n {wakeup} - {program}\n"
-
-        return "".join(
-            [
-                f"127.0.0.1:{self.port} inet n - n - - smtpd\n",
-                "postlog unix-dgram n - n - 1 postlogd\n",
-                "pickup unix n - n 60 1 pickup\n",
-                "cleanup unix n - n - 0 cleanup\n",
-                "qmgr unix n - n 300 1 qmgr\n",
-                "tlsmgr unix - - n 1000? 1 tlsmgr\n",
-                *(line(name, "trivial-rewrite") for name in ("rewrite",)),
-                *(line(name, "bounce") for name in ("bounce", "defer", "trace")),
-                *(line(name, name) for name in ("anvil", "scache", "error", "virtual", "proxymap")),
-            ]
-        )
+        return f"""
+127.0.0.1:{self.port} inet n - n - - smtpd
+postlog unix-dgram n - n - 1 postlogd
+pickup unix n - n 60 1 pickup
+cleanup unix n - n - 0 cleanup
+qmgr unix n - n 300 1 qmgr
+tlsmgr unix - - n 1000? 1 tlsmgr
+rewrite unix - - n - - trivial-rewrite
+bounce unix - - n - 0 bounce
+defer unix - - n - 0 bounce
+trace unix - - n - 0 bounce
+anvil unix - - n - 1 anvil
+error unix - - n - - error
+retry unix - - n - - error
+virtual unix - n n - - virtual
+proxymap unix - - n - - proxymap
+"""
 
 
 def postfix_or_skip() -> None:

@@ -1,5 +1,6 @@
 """The MLLP client against peers that behave in every way a DPI has been seen to behave."""
 
+import contextlib
 import socket
 import ssl
 import struct
@@ -226,6 +227,31 @@ def test_a_refused_client_certificate_needs_an_operator(
             client(peer.port, ssl_context=context).exchange(MESSAGE + b"A" * size, ID)
         if size == 0:  # with more in flight, the alert may be lost in the reset
             assert failure.value.reason is Reason.CERTIFICATE
+
+
+def slow_to_refuse(context: ssl.SSLContext) -> Part:
+    """A TLS 1.3 peer that looks at the client's certificate after the message has left."""
+
+    def part(peer: Peer, connection: socket.socket) -> None:
+        received, to_send = ssl.MemoryBIO(), ssl.MemoryBIO()
+        server = context.wrap_bio(received, to_send, server_side=True)
+        for pause in (0.0, 0.2):
+            received.write(connection.recv(65_536))
+            time.sleep(pause)
+            received.write(connection.recv(65_536) if pause else b"")
+            with contextlib.suppress(ssl.SSLError):
+                server.do_handshake()
+            connection.sendall(to_send.read())
+
+    return part
+
+
+def test_a_certificate_refused_after_the_message_left_still_needs_an_operator(
+    ours: Certificates,
+) -> None:
+    context = _only(ours.client(with_certificate=False), ssl.TLSVersion.TLSv1_3)
+    with Peer(slow_to_refuse(ours.server())) as peer:
+        fails_with(Misconfigured, Reason.CERTIFICATE, client(peer.port, ssl_context=context))
 
 
 def test_a_client_certificate_of_another_authority_needs_an_operator(

@@ -1,9 +1,9 @@
 """One door to the fixtures: patients, CDA, METADATA.XML, IHE_XDM.ZIP, mails (all invented)."""
 
-from tests.data.archives import Entry, document, entry, metadata, xdm_zip, zip_of
-from tests.data.documents import DOCUMENT_ID, PDF, SET_ID, cda
-from tests.data.mails import MAILBOX, SENDER, forwarded, mail
-from tests.data.people import (
+from infra.local.invented.archives import Entry, document, entry, metadata, xdm_zip, zip_of
+from infra.local.invented.documents import DOCUMENT_ID, PDF, SET_ID, cda
+from infra.local.invented.mails import MAILBOX, SENDER, forwarded, mail
+from infra.local.invented.people import (
     AISSATA,
     ANDRE,
     CSV_HEADER,

@@ -94,7 +94,7 @@ _ALERTS: Final = ("CERTIFICATE", "UNKNOWN_CA", "CRL")
 def _names_certificate(error: ssl.SSLError) -> bool:
     if isinstance(error, ssl.SSLCertVerificationError):
         return True
-    reason = error.reason or ""
+    reason = getattr(error, "reason", None) or ""  # absent when Python, not OpenSSL, raised it
     return any(word in reason for word in _ALERTS)
 
 

@@ -80,9 +80,9 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
         return Turn.GO
     others = [link for link in chain.links if link.holder != holder]
     earlier = chain.links[: chain.links.index(mine)]
-    if parent is not None:
-        earlier += tuple(link for link in parent.links if link.order <= mine.order)
-    on_the_wire = [*others, *(parent.links if parent else ())]
+    before = [link for link in parent.links if link.holder != holder] if parent else []
+    earlier += tuple(link for link in before if link.order <= mine.order)
+    on_the_wire = [*others, *before]
     if any(link.integration is Integration.SENT for link in on_the_wire):
         return Turn.WAIT
     if any(not link.integration.ended for link in earlier):

@@ -8,7 +8,8 @@ poll. The arrival of the bytes in the store is the event that starts the journey
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Final
 
 from pfi.errors import Unavailable
 from pfi.journey.jobs import Job
@@ -18,6 +19,9 @@ from pfi.journey.ports import Mailbox, MailGone, Ports, Put
 from pfi.journey.records import MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
 from pfi.names import Reason, Route, Step
+
+_COMMITS: Final = 5
+"""Tries of the commit against other writers of the same row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +110,17 @@ class _Poll:
         return Versioned(place, (revision or 0) + 1)
 
     def _commit(self, waiting: _Waiting, tried: Versioned[Place], mail: str, key: str) -> None:
+        """One transaction: the mail exists and its place is known. `parse` may be quicker than we
+        are, the bytes being its event, so the mail's row is read again when it moved."""
         place = self._place_put(waiting.uid, Place(tried.record.tries, mail), tried.revision)
-        known = self.ledger.mail(mail)
-        if known is None:
-            record = _arrived(mail, self.mailbox.id, key, self.ports.now())
-            done = self.ledger.write(self.ledger.mail_put(record, None), place)
-        else:
-            done = self.ledger.write(
-                self.ledger.mail_put(_one_more(known.record), known.revision), place
-            )
-        if not done:
-            raise Unavailable(Reason.STORE_UNAVAILABLE)
+        for _ in range(_COMMITS):
+            known = self.ledger.mail(mail)
+            record = known.record if known else _arrived(mail, self.mailbox.id, key, self.ports)
+            record = replace(record, copies=record.copies + 1)
+            put = self.ledger.mail_put(record, known.revision if known else None)
+            if self.ledger.write(put, place):
+                return
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
 
     def _set_aside(self, waiting: _Waiting, reason: Reason) -> Outcome:
         """Not downloaded: the mail stays in the mailbox, in a folder for people, and in review."""
@@ -143,9 +147,5 @@ class _Poll:
         return self.ledger.place_put(self.mailbox.id, validity, uid, place, revision)
 
 
-def _arrived(mail: str, mailbox: str, key: str, now: datetime) -> MailRecord:
-    return MailRecord(mail=mail, mailbox=mailbox, key=key, received_at=now)
-
-
-def _one_more(record: MailRecord) -> MailRecord:
-    return replace(record, copies=record.copies + 1)
+def _arrived(mail: str, mailbox: str, key: str, ports: Ports) -> MailRecord:
+    return MailRecord(mail=mail, mailbox=mailbox, key=key, received_at=ports.now())

@@ -158,6 +158,10 @@ class Ledger:
         """Claim a Message-ID and archive for a mail."""
         return self._put(f"SAME#{same}", "SAME", {"mail": mail}, None)
 
+    def taken(self, put: Put) -> bool:
+        """True when the row of a put that must create it exists."""
+        return self.table.get(put.pk, put.sk) is not None
+
     def sent_by_us(self, message_id: str) -> str | None:
         """The mail for which we sent this Message-ID, None when it is not ours."""
         row = self.table.get(f"OUT#{digest(message_id)}", "OUT")

@@ -137,10 +137,16 @@ class _Parse:
         )
 
     def _write(self, claim: tuple[Put, ...], **changes: object) -> MailRecord:
-        record = replace(self.known.record, **changes)  # type: ignore[arg-type]
-        if not self.ledger.write(self.ledger.mail_put(record, self.known.revision), *claim):
-            raise Unavailable(Reason.STORE_UNAVAILABLE)  # another worker: read again
-        return record
+        """Advance the mail. `collect` may count a copy meanwhile; another `parse` may not win."""
+        known: Versioned[MailRecord] | None = self.known
+        while known is not None and known.record.state is MailState.RECEIVED:
+            record = replace(known.record, **changes)  # type: ignore[arg-type]
+            if self.ledger.write(self.ledger.mail_put(record, known.revision), *claim):
+                return record
+            if any(self.ledger.taken(put) for put in claim):
+                break
+            known = self.ledger.mail(self.mail)
+        raise Unavailable(Reason.STORE_UNAVAILABLE)  # somebody else read it: look again
 
 
 def _joined(chain: Chain, link: Link) -> Chain:

@@ -52,11 +52,10 @@ def read_mail(raw: bytes, mailbox: MailboxSettings, settings: Settings) -> Readi
     if ended is not None:
         return Reading(replace(ended, facts=reading.dossier.facts))
     try:
-        return _read_documents(rules.opened(mail), reading, settings)
+        return _read_documents(mail, reading, settings)
     except Unreadable as fault:
-        dossier = replace(
-            reading.dossier, reason=fault.reason.value, archive_sha256=_archive_digest(mail)
-        )
+        digest = _archive_digest(_archives(mail, settings))
+        dossier = replace(reading.dossier, reason=fault.reason.value, archive_sha256=digest)
         return Reading(dossier)
 
 
@@ -102,7 +101,7 @@ _FILED = frozenset({rules.Kind.MDN, rules.Kind.DSN, rules.Kind.AUTO_REPLY, rules
 
 
 def _read_documents(mail: Mail, reading: Reading, settings: Settings) -> Reading:
-    archives = rules.archives(mail)
+    archives = _archives(mail, settings)
     if not archives:
         raise Unreadable(Reason.NO_XDM)
     limits = XdmLimits(
@@ -123,12 +122,17 @@ def _read_documents(mail: Mail, reading: Reading, settings: Settings) -> Reading
     if len(documents) > MAX_DOCUMENTS:
         raise Unreadable(Reason.ZIP_UNSAFE)
     _one_patient(documents)
-    dossier = replace(reading.dossier, documents=documents, archive_sha256=_archive_digest(mail))
+    dossier = replace(reading.dossier, documents=documents, archive_sha256=_archive_digest(archives))
     return Reading(dossier, contents)
 
 
-def _archive_digest(mail: Mail) -> str:
-    archives = rules.archives(rules.opened(mail))
+def _archives(mail: Mail, settings: Settings) -> tuple[bytes, ...]:
+    """Of the mail, or of the one message that staff forwarded with it (decision 11)."""
+    limits = MailLimits(size=settings.limits.mail_bytes)
+    return rules.archives(rules.opened(mail, settings.own_addresses, limits))
+
+
+def _archive_digest(archives: Sequence[bytes]) -> str:
     digests = sorted(hashlib.sha256(archive).hexdigest() for archive in archives)
     return hashlib.sha256("".join(digests).encode()).hexdigest() if digests else ""
 

@@ -24,7 +24,11 @@ class MailState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailRecord:
-    """One mail, by the SHA-256 of its bytes. `key` is where its bytes lie in the store."""
+    """One mail, by the SHA-256 of its bytes. `key` is where its bytes lie in the store.
+
+    `copies` counts how often these very bytes were collected from a mailbox; 0 for a mail that
+    another producer dropped into the store.
+    """
 
     mail: str
     mailbox: str
@@ -34,7 +38,7 @@ class MailRecord:
     route: Route | None = None
     reason: str | None = None
     documents: int = 0
-    copies: int = 1
+    copies: int = 0
     forward: Leg = Leg.NOT_OWED
     forward_attempts: int = 0
     answer: Leg = Leg.NOT_OWED

@@ -90,10 +90,15 @@ def _forwarded_parts(mail: Mail, style: ForwardStyle) -> list[bytes]:
     if style.layout is Layout.RFC822:
         return whole
     loose = loose_parts(mail)
-    if style.layout is Layout.FLAT and loose:
+    if style.layout is Layout.FLAT and loose and not _holds_messages(mail):
         return _loose_text(mail) + loose
     total = sum(map(len, whole + loose))
     return whole if style.size_limit and total > style.size_limit else whole + loose
+
+
+def _holds_messages(mail: Mail) -> bool:
+    """Attached messages have no loose copy: without the whole original they would be lost."""
+    return any(part.content_type.startswith("message/") for part in mail.parts)
 
 
 def loose_parts(mail: Mail) -> list[bytes]:

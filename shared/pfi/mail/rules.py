@@ -150,11 +150,8 @@ def opened(
 
 
 def _may_be_opened(mail: Mail, own_addresses: frozenset[str]) -> bool:
-    return (
-        kind(mail, own_addresses) is Kind.DOCUMENT
-        and not _auto_submitted(mail)
-        and not archives(mail)
-    )
+    """An automatic mail is a document only by its own archive, so both tests are needed."""
+    return kind(mail, own_addresses) is Kind.DOCUMENT and not archives(mail)
 
 
 def trusted(address: str, suffixes: tuple[str, ...]) -> bool:

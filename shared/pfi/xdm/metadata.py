@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from lxml import etree
@@ -122,17 +123,24 @@ def _registry_objects(content: bytes) -> etree._Element:
         root = xml.parse(content)
     except Unreadable:
         raise Unreadable(Reason.METADATA_INVALID) from None
-    lists = [node for node in root.iter() if _is(node, "RegistryObjectList")]
+    # At the root's own level, or inside the request that a Provide and Register holds.
+    lists: list[etree._Element] = [
+        node for at in [root, *root] for node in at if _is(node, "RegistryObjectList")
+    ]
     if etree.QName(root).localname.lower() not in _ROOTS or len(lists) != 1:
         raise Unreadable(Reason.METADATA_INVALID)
     return lists[0]
 
 
 def _is(node: etree._Element, local: str) -> bool:
-    if not isinstance(node.tag, str):
-        return False
-    name = etree.QName(node)
-    return (name.namespace or "").startswith(_EBRIM) and name.localname.lower() == local.lower()
+    return _ebrim_name(str(node.tag)) == local.lower()
+
+
+@lru_cache(maxsize=256)
+def _ebrim_name(tag: str) -> str:
+    """Local name in small letters; '' outside of the namespaces of ebRIM."""
+    namespace, _, name = tag.rpartition("}")
+    return name.lower() if namespace.startswith("{" + _EBRIM) else ""
 
 
 def _children(node: etree._Element, *path: str) -> Iterator[etree._Element]:

@@ -107,6 +107,14 @@ def test_junk_after_the_body_is_bounded_too():
     assert refusal(content) is Reason.FORBIDDEN_CONSTRUCT
 
 
+def test_junk_between_bodies_set_at_every_step_of_the_reader_is_bounded_too():
+    body = b"<component><nonXMLBody/></component>"
+    junk = (b"<x/>" * 16_375 + body).rjust(65_536)
+    start = cda(LEA).removesuffix(b"</ClinicalDocument>\n") + b" "
+    content = start + b" " * (-len(start) % 65_536) + junk * 40 + b"</ClinicalDocument>"
+    assert refusal(content) is Reason.FORBIDDEN_CONSTRUCT
+
+
 def test_a_text_of_20_megabytes_is_read():
     """P-05: base64 over 10 MB is ordinary for an image."""
     assert read(HEAD + b"QUJD" * 5 * MB + b"</text>" + TAIL).level == 1

@@ -298,7 +298,9 @@ def test_a_circle_of_merges_has_no_survivor() -> None:
 
 
 def test_a_merge_into_nobody_and_a_closed_record_have_no_survivor() -> None:
-    assert concordance.survivor(record(merged_into="NOBODY"), dict[str, PatientRecord]().get) is None
+    assert (
+        concordance.survivor(record(merged_into="NOBODY"), dict[str, PatientRecord]().get) is None
+    )
     assert concordance.survivor(record(status="DESA"), dict[str, PatientRecord]().get) is None
 
 

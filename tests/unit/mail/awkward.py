@@ -172,7 +172,7 @@ WITHOUT = {
     "does not end with a line end": plain("fin sans retour"),
     "ends with blank lines": plain("fin\r\n\r\n\r\n"),
     "dots alone on lines": plain(".\r\n..\r\n.\r\n"),
-    "header of 70 kB": plain(References=" ".join(f"<{n}@x.fr>" for n in range(7000))),
+    "header of 70 kB": plain(References="\r\n ".join(f"<{n}@x.fr>" for n in range(7000))),
     "our own boundary style inside": plain("--=_pfi_0\r\nContent-Type: text/plain\r\n\r\n"),
     "two subjects": plain(Subject=[REQUEST, "autre"]),
     "bare LF in the middle": plain("a\r\nb\nc\r\n"),
@@ -188,6 +188,9 @@ FAULTY = {
     "random bytes": bytes(range(256)) * 9,
     "300 parts and more": multipart([text_part("x")] * (MailLimits().parts + 5)),
     "header block over the limit": plain(References="<a@b.fr> " * 70_000),
+    "false delimiters": plain("\r\n--=_fictif x" * 10_001).replace(
+        b"text/plain", b'multipart/mixed; boundary="=_fictif"'
+    ),
     "part header over the limit": multipart([lines("X: " + "y" * 600_000, "") + b"x"]),
 }
 

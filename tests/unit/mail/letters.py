@@ -1,4 +1,4 @@
-"""Mails built by hand, byte by byte: the stdlib composer would mend what these tests need broken."""
+"""Mails built by hand, byte by byte: the stdlib would mend what these tests need broken."""
 
 import base64
 import io

@@ -7,7 +7,7 @@ import pytest
 from pfi.mail import mdn
 from pfi.mail.inbound import read
 from pfi.mail.mdn import MdnForm, Syntax
-from pfi.mail.outbound import Cause, OwnMailbox, failure_notice
+from pfi.mail.outbound import Cause, OwnMailbox, failure_notice, forward
 from pfi.mail.reports import read_disposition
 from pfi.mail.rules import Kind, archives, kind
 from pfi.names import OUTWARD_LABELS, Reason
@@ -188,6 +188,12 @@ def test_without_any_request_line_the_original_subject_is_kept():
     assert subject(mdn.processed(dispatch(letter(Subject=None)))) == "(sans objet)"
 
 
+def test_a_subject_that_looks_encoded_comes_out_as_it_was():
+    literal = "XDM/1.0/DDM+ =?utf-8?q?a?="
+    twice = "XDM/1.0/DDM+ =?utf-8?q?=3D=3Futf-8=3Fq=3Fa=3F=3D?="
+    assert subject(mdn.processed(dispatch(letter(Subject=twice)))) == literal
+
+
 @pytest.mark.parametrize("build", [mdn.error, failure_notice])
 def test_a_human_reads_code_label_and_each_document(build):
     """N-09, F-04, Q-03."""
@@ -266,15 +272,13 @@ FIELDS = (
     "X_MSS_CODECDA",
 )
 EXPECTED = {
-    "date from to message-id in-reply-to references auto-submitted x-loop x-mss-nil x-pfi-mail "
-    "subject mime-version content-type content-transfer-encoding x-pfi-reason x-mss-ins "
-    "x-mss-codecda"
+    *("date", "from", "to", "message-id", "in-reply-to", "references", "auto-submitted"),
+    *("x-loop", "x-mss-nil", "x-pfi-mail", "subject", "mime-version", "content-type"),
+    *("content-transfer-encoding", "x-pfi-reason", "x-mss-ins", "x-mss-codecda"),
 }
 
 
 def _outgoing(owed, cause):
-    from pfi.mail.outbound import forward
-
     yield forward(owed, cause)
     yield failure_notice(owed, cause, reattach=True)
     yield mdn.processed(owed)
@@ -284,10 +288,11 @@ def _outgoing(owed, cause):
 
 def _check(out):
     message = email.message_from_bytes(out.content)
-    assert not {name.lower() for name in message.keys()} - set("".join(EXPECTED).split())
-    assert len(message.keys()) == len(set(message.keys()))
+    names = [name.lower() for name in message.keys()]  # noqa: SIM118
+    assert not set(names) - EXPECTED
+    assert len(names) == len(set(names))
     for part in message.get_payload():
-        assert all(name.startswith("Content-") for name in part.keys())
+        assert all(name.startswith("Content-") for name in part.keys())  # noqa: SIM118
     block = out.content.partition(b"\r\n\r\n")[0]
     assert block.isascii()
     if message.get_content_type() == "multipart/report":
@@ -319,11 +324,13 @@ def test_no_field_of_the_original_injects_one_of_ours(field, value):
         _check(out)
 
 
-@pytest.mark.parametrize("value", [EVIL, "é\r\n.\r\n", "\x00\x85\u2029", "a^b|c&d~e", "x" * 9000])
+@pytest.mark.parametrize(
+    "value", [EVIL, "é\r\n.\r\n", "\x00\x85\u2029", "a^b|c&d~e", "\ud800", "x" * 9000]
+)
 def test_no_text_of_the_dpi_or_of_the_settings_injects_anything(value):
     cause = Cause(value, value, value, (value, value))
     own = OwnMailbox(OWN, value, value, value)
-    owed = dispatch(own=own, digest=value, subject=value, outcomes=((1, value),))
+    owed = dispatch(letter(Subject="x"), own=own, subject=value, outcomes=((1, value),))
     for out in _outgoing(owed, cause):
         _check(out)
         assert b"X-Evil: 1\r\n" not in out.content.partition(b"\r\n\r\n")[0]
@@ -337,6 +344,6 @@ def test_separators_in_a_label_do_not_make_new_components():
 
 
 def test_a_hostile_digest_is_left_out_of_the_header():
-    out = mdn.processed(dispatch(digest="../x"))
+    out = mdn.processed(dispatch(digest="../x\r\nX-Evil: 1"))
     assert read(out.content).raw_values("x-pfi-mail") == ()
     assert read(mdn.processed(dispatch()).content).header("x-pfi-mail") == DIGEST

@@ -29,8 +29,11 @@ from tests.unit.mail.letters import (
     SENDER,
     dispatch,
     letter,
+    multipart,
+    part,
     pdf_part,
     plain,
+    text_part,
 )
 
 CAUSE = Cause.of(Reason.AMBIGUOUS)
@@ -149,6 +152,13 @@ def test_without_attachment_the_whole_original_is_embedded_in_any_layout(raw):
         _, mail = forwarded(raw, style=ForwardStyle(layout))
         assert mail.content(mail.parts[1]) == raw
         assert len(mail.parts) == 2
+
+
+def test_an_attached_message_is_never_lost_in_the_flat_layout():
+    messages = [part("message/rfc822", letter(boundary=b)) for b in ("=_a", "=_b")]
+    raw = multipart([text_part(), pdf_part(), *messages], boundary="=_dehors")
+    _, mail = forwarded(raw, style=ForwardStyle(Layout.FLAT))
+    assert mail.content(mail.parts[1]) == raw
 
 
 def test_above_the_size_limit_only_the_loose_copies_are_left_out():

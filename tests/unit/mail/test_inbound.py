@@ -77,6 +77,13 @@ def test_an_attached_message_is_one_leaf_and_never_entered():
     assert mail.content(mail.parts[1]) == letter()
 
 
+def test_two_delimiters_that_touch_enclose_an_empty_part():
+    raw = multipart([text_part()]).replace(b"--=_fictif\r\n", b"--=_fictif\r\n--=_fictif\r\n")
+    first, second = read(raw).parts
+    assert first.start == first.end
+    assert read(raw).content(second).startswith(b"Bonjour")
+
+
 def test_a_digest_holds_messages_by_default():
     mail = read(multipart([b"\r\n" + letter()], subtype="digest", boundary="=_tous"))
     assert [p.content_type for p in mail.parts] == ["message/rfc822"]

@@ -1,5 +1,8 @@
 """What a mail is, and whether it may be answered (mssante-mail §1.1, §1.3, F-06, F-07)."""
 
+import io
+import zipfile
+
 import pytest
 
 from pfi.mail.inbound import read
@@ -179,8 +182,13 @@ def test_a_zip_of_any_name_needs_a_metadata_file():
 
 
 def test_a_zip_with_a_monstrous_directory_is_not_opened():
-    flood = b"PK\x03\x04" + b"PK\x01\x02" * 6000
-    assert archives(read(multipart([zip_part(flood, name="x.dat")]))) == ()
+    for entries, found in ((4_990, 1), (5_010, 0)):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as writer:
+            for number in range(entries):
+                writer.writestr(f"{number}/METADATA.XML", b"")
+        mail = read(multipart([zip_part(out.getvalue(), name="x.dat")]))
+        assert len(archives(mail)) == found
 
 
 def test_an_attached_message_named_like_an_archive_is_no_archive():
@@ -238,6 +246,7 @@ def _with(*messages, **changes):
         forwarded(letter(X_PFI_Reason="902 902")),
         forwarded(FAULTY["too deep"]),
         forwarded(b""),
+        multipart([inner_multipart([part("message/rfc822", letter())], subtype="report")]),
         multipart([part("application/octet-stream; name=a.eml", letter())], boundary="=_dehors"),
     ],
 )

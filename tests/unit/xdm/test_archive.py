@@ -1,8 +1,10 @@
 """Opening IHE_XDM.ZIP safely: X-10 to X-14 (xdm-archive §2.2)."""
 
+import random
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from dataclasses import replace
 from io import BytesIO
 
@@ -75,7 +77,17 @@ def test_what_is_no_zip_is_unreadable(content):
 
 
 def test_an_archive_with_bytes_before_it_is_unreadable():
-    assert refusal(b"MZ" + zip_of([("A.XML", CONTENT)])) is Reason.ZIP_UNREADABLE
+    out = BytesIO(b"MZ programme")
+    with zipfile.ZipFile(out, "a") as writer:
+        writer.writestr("A.XML", CONTENT)
+    assert refusal(out.getvalue()) is Reason.ZIP_UNREADABLE
+
+
+def test_an_archive_in_several_volumes_is_unreadable():
+    content = zip_of([("A.XML", CONTENT)])
+    for field in (4, 8):
+        at = content.rindex(b"PK\x05\x06") + field
+        assert refusal(patched(content, at, "<H", 2)) is Reason.ZIP_UNREADABLE
 
 
 def test_a_truncated_archive_is_unreadable():
@@ -91,7 +103,9 @@ def test_an_encrypted_entry_is_unreadable():
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_method_other_than_stored_and_deflate_is_unreadable(method):
-    assert refusal(with_info("A.XML", method=method)) is Reason.ZIP_UNREADABLE
+    with pytest.raises(Unreadable) as caught:
+        archive.read(with_info("A.XML", method=method))  # at opening, whoever reads the entry
+    assert caught.value.reason is Reason.ZIP_UNREADABLE
 
 
 def test_a_wrong_crc_is_unreadable():
@@ -110,6 +124,28 @@ def test_a_stored_entry_that_lies_on_its_size_is_unreadable():
     content = zip_of([("A.XML", CONTENT)], stored=True)
     lying = patched(content, central(content) + 24, "<L", len(CONTENT) - 1)
     assert refusal(lying) is Reason.ZIP_UNREADABLE
+
+
+def test_a_stored_entry_that_hides_bytes_is_unreadable():
+    content = zip_of([("A.XML", CONTENT)], stored=True)
+    at = central(content)
+    lying = patched(content, at + 24, "<L", len(CONTENT) - 1)
+    assert refusal(patched(lying, at + 16, "<L", zlib.crc32(CONTENT[:-1]))) is (
+        Reason.ZIP_UNREADABLE
+    )
+
+
+def test_a_compressed_stream_without_its_end_is_unreadable():
+    content = zip_of([("A.XML", CONTENT)])
+    at = central(content) + 20
+    (packed,) = struct.unpack_from("<L", content, at)
+    assert refusal(patched(content, at, "<L", packed - 1)) is Reason.ZIP_UNREADABLE
+
+
+def test_an_entry_without_its_local_header_is_unreadable():
+    content = zip_of([("A.XML", CONTENT), ("B.XML", CONTENT)])
+    at = content.rindex(b"PK\x03\x04")
+    assert refusal(patched(content, at, "<L", 0)) is Reason.ZIP_UNREADABLE
 
 
 def test_an_entry_that_points_outside_of_the_archive_is_unreadable():
@@ -178,6 +214,11 @@ def test_a_small_entry_may_be_very_compressible():
 
 def test_many_small_very_compressible_entries_are_a_bomb():
     assert refusal(zip_of([(f"F{n}", bytes(900_000)) for n in range(3)])) is Reason.ZIP_UNSAFE
+
+
+def test_a_bomb_beside_an_incompressible_file_is_unsafe():
+    noise = random.Random(1).randbytes(100_000)
+    assert refusal(zip_of([("A.XML", bytes(3_000_000)), ("B.PDF", noise)])) is Reason.ZIP_UNSAFE
 
 
 def test_more_than_the_unzipped_limit_is_unsafe():

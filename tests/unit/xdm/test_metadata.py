@@ -132,6 +132,11 @@ def test_a_patient_id_under_the_scheme_of_the_unique_id_is_known_by_its_name():
     assert (fiche.patient_id, fiche.unique_id) == (LEA.cx, DOC.unique_id)
 
 
+def test_a_patient_id_under_the_scheme_of_the_unique_id_is_never_a_unique_id():
+    content = edited((PATIENT, UNIQUE), ("XDSDocumentEntry.uniqueId", "XDSDocumentEntry.patientId"))
+    assert xdm.read(content).entries[0].unique_id == ""
+
+
 def test_an_identifier_without_name_is_known_by_its_scheme():
     content = edited(("XDSDocumentEntry.", "Sans."), ("Sans.patientId", ""), ("Sans.uniqueId", ""))
     (fiche,) = xdm.read(content).entries

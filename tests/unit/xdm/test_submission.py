@@ -113,6 +113,9 @@ def test_lenient_uri_takes_the_only_document_of_a_single_fiche():
     assert read(alone, lenient_uri=True).documents[0].content == DOC.content
     pair = xdm_zip([document(LEA, no_uri=True, digest=""), OTHER])
     assert refusal(pair, lenient_uri=True) is Reason.DOCUMENT_MISSING
+    pdf = entry(LEA, PDF, mime_type="application/pdf", unique_id="2.25.8", uri="CR.PDF")
+    beside = xdm_zip([document(LEA, no_uri=True, digest=""), pdf])
+    assert refusal(beside, lenient_uri=True) is Reason.DOCUMENT_MISSING
     extra = [("IHE_XDM/SUBSET01/AUTRE.XML", b"<a/>")]
     two = xdm_zip([document(LEA, no_uri=True, digest="")], extra=extra)
     assert refusal(two, lenient_uri=True) is Reason.DOCUMENT_MISSING

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from tests.data.documents import DOCUMENT_ID, cda
-from tests.data.people import Patient
+from infra.local.invented.documents import DOCUMENT_ID, cda
+from infra.local.invented.people import Patient
 
 MASK_OID: Final = "1.2.250.1.213.1.1.4.13"
 

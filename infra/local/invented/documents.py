@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from tests.data.people import Patient
+from infra.local.invented.people import Patient
 
 DOCUMENT_ID: Final = "2.25.7100200300400500.1"
 SET_ID: Final = "2.25.7100200300400500"

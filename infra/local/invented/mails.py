@@ -93,3 +93,32 @@ def _part(name: str, content_type: str, content: bytes) -> bytes:
         f'Content-Disposition: attachment; filename="{name}"\r\n\r\n'
     )
     return head.encode() + base64.encodebytes(content).replace(b"\n", b"\r\n")
+
+
+def mdn_received(recipient: str) -> bytes:
+    """An MDN that somebody sends us, with the whole original and its archive inside."""
+    original = mail(b"PK\x03\x04 not opened", sender=recipient, recipient=SENDER, mdn=False)
+    boundary = "=_mdn"
+    fields = [
+        ("Return-Path", "<>"),
+        ("Date", "Thu, 14 May 2026 11:00:00 +0200"),
+        ("From", SENDER),
+        ("To", recipient),
+        ("Message-ID", "<mdn.1@labo-invente.mssante.fr>"),
+        ("Subject", "XDM/1.0/DDM+CR d'examens biologiques PATIENT Fictif 01/01/1980"),
+        ("MIME-Version", "1.0"),
+        (
+            "Content-Type",
+            f'multipart/report; report-type=disposition-notification; boundary="{boundary}"',
+        ),
+    ]
+    notification = (
+        b"Content-Type: message/disposition-notification\r\n\r\n"
+        b"Disposition: automatic-action/MDN-sent-automatically; processed\r\n"
+    )
+    parts = [
+        _text_part("Document intégré."),
+        notification,
+        b"Content-Type: message/rfc822\r\n\r\n" + original,
+    ]
+    return _head(fields) + _multipart(parts, boundary)

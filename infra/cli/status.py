@@ -1,0 +1,78 @@
+"""`pfi status`: what the running laptop holds: mailboxes, queues, mails by route, reviews."""
+
+import sys
+from argparse import ArgumentParser, Namespace, _SubParsersAction
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from infra.cli.running import Running, add_folder, running
+from infra.cli.wording import ROUTES_FR
+from infra.local.operator_store import OperatorStore
+from pfi.mail.inbound import read
+from pfi.names import Route
+
+QUEUES = ("Parse", "Match", "Push", "Forward")
+
+
+def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
+    """Declare the command."""
+    parser = commands.add_parser("status", help="état du poste en marche")
+    parser.add_argument("--mails", action="store_true", help="lister les courriels de chaque boîte")
+    add_folder(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: Namespace) -> int:
+    """Print everything at once."""
+    laptop = running(options.folder)
+    rows = chain(_routes(laptop), _queues(laptop), _mailboxes(laptop, subjects=options.mails))
+    sys.stdout.write("\n".join(rows) + "\n")
+    return 0
+
+
+def _routes(laptop: Running) -> Iterator[str]:
+    items = [each for each in _ledger(laptop) if each["sk"]["S"] == "MAIL"]
+    routes = Counter(each["data"]["M"]["route"].get("S", "") for each in items)
+    yield f"courriels : {len(items)}"
+    for route, count in sorted(routes.items()):
+        yield f"  {ROUTES_FR[Route(route)] if route else 'en cours':<42} {count}"
+    reviews = sum(each["pk"]["S"].startswith("REVIEW#") for each in _ledger(laptop))
+    yield f"  {'éléments en revue manuelle':<42} {reviews}"
+
+
+def _ledger(laptop: Running) -> Iterator[dict[str, Any]]:
+    pages = laptop.client("dynamodb").get_paginator("scan")
+    for page in pages.paginate(TableName=laptop.outputs["LedgerTable"]):
+        yield from page["Items"]
+
+
+def _queues(laptop: Running) -> Iterator[str]:
+    yield "files (en attente / en cours / lettres mortes)"
+    for name in QUEUES:
+        waiting, flying = _depth(laptop, f"Queue{name}Url")
+        dead, _ = _depth(laptop, f"Dlq{name}Url")
+        yield f"  {name.lower():<42} {waiting} / {flying} / {dead}"
+
+
+def _depth(laptop: Running, output: str) -> tuple[str, str]:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = laptop.client("sqs").get_queue_attributes(
+        QueueUrl=laptop.outputs[output], AttributeNames=names
+    )["Attributes"]
+    return found[names[0]], found[names[1]]
+
+
+def _mailboxes(laptop: Running, *, subjects: bool) -> Iterator[str]:
+    store = OperatorStore(laptop.folder / "operator.sqlite")
+    try:
+        yield "boîtes de l'opérateur simulé"
+        for address in store.mailboxes():
+            for folder in store.folders(address):
+                contents = store.contents(address, folder.name)
+                yield f"  {address} {folder.name:<20} {len(contents)}"
+                if subjects:
+                    yield from (f"    {read(raw).subject}" for raw in contents)
+    finally:
+        store.close()

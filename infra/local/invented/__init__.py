@@ -1,0 +1,1 @@
+"""Invented people, documents, archives and mails, built by code: the demo's and the tests'."""

@@ -1,0 +1,109 @@
+"""The core stack, synthesised once per target and per session, as plain JSON.
+
+Nothing here needs the network but the layer, which is built once and then found again by the
+digest of its lock.
+"""
+
+import json
+import os
+import warnings
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+os.environ["CDK_VALIDATION"] = "false"  # seconds per synth; cfn-lint and cdk-nag look here
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", module="jsii|aws_cdk|typeguard|attr")
+    import infra.aws  # noqa: F401 (before aws_cdk)
+
+    # isort: split
+    from aws_cdk import App
+
+    from infra.app import build
+    from infra.aws.packaging import ROOT
+
+
+def new_app(outdir: Path, **context: str) -> App:
+    """An app with the flags of `cdk.json`."""
+    flags = json.loads((ROOT / "cdk.json").read_text())["context"]
+    return App(context=flags | context, analytics_reporting=False, outdir=str(outdir))
+
+
+@dataclass(frozen=True)
+class Synthesised:
+    """One cloud assembly and short ways into its template."""
+
+    folder: Path
+
+    @cached_property
+    def template(self) -> dict:
+        return json.loads((self.folder / "Pfi.template.json").read_text())
+
+    @cached_property
+    def assets(self) -> dict[str, Path]:
+        """Folder of each zip, by its object key."""
+        files = json.loads((self.folder / "Pfi.assets.json").read_text())["files"].values()
+        return {
+            next(iter(each["destinations"].values()))["objectKey"]: self.folder
+            / each["source"]["path"]
+            for each in files
+        }
+
+    def whole(self, resource_type: str) -> dict[str, dict]:
+        """Resources of a type, by logical id."""
+        found = self.template["Resources"].items()
+        return {name: each for name, each in found if each["Type"] == resource_type}
+
+    def all(self, resource_type: str) -> dict[str, dict]:
+        """Their properties, by logical id."""
+        return {name: each["Properties"] for name, each in self.whole(resource_type).items()}
+
+    def function(self, step: str) -> dict:
+        """Properties of the function of a step."""
+        [found] = [
+            each
+            for each in self.all("AWS::Lambda::Function").values()
+            if each["Handler"] == f"functions.{step}.handler.handler"
+        ]
+        return found
+
+    def statements(self, step: str) -> list[dict]:
+        """What the role of a step may do: actions as a list, resources as one JSON text."""
+        role = self.function(step)["Role"]["Fn::GetAtt"][0]
+        return [
+            {
+                "actions": as_list(each["Action"]),
+                "resources": json.dumps(each["Resource"]),
+                "effect": each["Effect"],
+                "condition": each.get("Condition", {}),
+            }
+            for policy in self.all("AWS::IAM::Policy").values()
+            if {"Ref": role} in policy["Roles"]
+            for each in policy["PolicyDocument"]["Statement"]
+        ]
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    return [value] if isinstance(value, str) else value
+
+
+def _synthesised(folder: Path, **context: str) -> Synthesised:
+    app = new_app(folder, **context)
+    build(app)
+    app.synth()
+    return Synthesised(folder)
+
+
+@pytest.fixture(scope="session")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """As a hospital deploys it."""
+    return _synthesised(tmp_path_factory.mktemp("aws"), target="aws")
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """As `make up` deploys it."""
+    return _synthesised(tmp_path_factory.mktemp("local"), target="local")

@@ -1,0 +1,121 @@
+"""Least privilege: what each function may do, and what it is told."""
+
+import json
+
+import pytest
+
+from infra.aws.names import STEPS
+
+QUEUES = {
+    "collect": {"ParseDlq"},
+    "parse": {"MatchQueue", "PushQueue", "ForwardQueue", "ParseDlq", "ForwardDlq"},
+    "match": {"PushQueue", "ForwardQueue", "MatchDlq"},
+    "push": {"PushQueue", "ForwardQueue", "PushDlq"},
+    "forward": {"ForwardDlq"},
+    "review": set(),
+}
+READS = {
+    "parse": {"incoming/"},
+    "match": {"documents/"},
+    "push": {"documents/"},
+    "forward": {"incoming/", "documents/"},
+}
+WRITES = {"collect": {"incoming/"}, "parse": {"documents/"}}
+SECRETS = {"collect": {"mssante"}, "forward": {"mssante"}, "push": {"dpi"}}
+
+
+def touched(stack, step: str, action: str, candidates) -> set[str]:
+    """Which of these names the resources of an action speak of."""
+    texts = [each["resources"] for each in stack.statements(step) if action in each["actions"]]
+    return {name for name in candidates if any(name in text for text in texts)}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_action_is_a_pattern_and_nothing_is_allowed_everywhere(aws, step):
+    statements = aws.statements(step)
+    assert statements
+    for each in statements:
+        assert each["effect"] == "Allow"
+        assert not any("*" in action for action in each["actions"]), each
+        assert each["resources"] != '"*"', each
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_function_sends_only_along_the_arrows(aws, step):
+    queues = aws.all("AWS::SQS::Queue")
+    assert touched(aws, step, "sqs:SendMessage", queues) == QUEUES[step]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_function_touches_only_its_part_of_the_bucket(aws, step):
+    prefixes = ("incoming/", "documents/")
+    assert touched(aws, step, "s3:GetObject", prefixes) == READS.get(step, set())
+    assert touched(aws, step, "s3:PutObject", prefixes) == WRITES.get(step, set())
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_function_reads_only_its_own_secret(aws, step):
+    found = touched(
+        aws, step, "secretsmanager:GetSecretValue", ("pfi/mssante-??????", "pfi/dpi-??????")
+    )
+    assert found == {f"pfi/{peer}-??????" for peer in SECRETS.get(step, set())}
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_only_match_sees_patients_and_no_step_writes_them(aws, step):
+    assert touched(aws, step, "dynamodb:GetItem", ["Patients"]) == (
+        {"Patients"} if step == "match" else set()
+    )
+    assert not touched(aws, step, "dynamodb:PutItem", ["Patients"])
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_step_can_remove_a_line_of_the_ledger_or_a_body(aws, step):
+    actions = {action for each in aws.statements(step) for action in each["actions"]}
+    assert not {a for a in actions if "Delete" in a} - {"sqs:DeleteMessage"}
+    assert "dynamodb:Scan" not in actions
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_key_is_used_through_a_service_only(aws, step):
+    for each in aws.statements(step):
+        if any(action.startswith("kms:") for action in each["actions"]):
+            assert "kms:ViaService" in each["condition"]["StringEquals"]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_what_is_named_to_a_function_is_what_it_may_use(aws, step):
+    told = aws.function(step)["Environment"]["Variables"]
+    sent = {
+        f"{name.removeprefix('PFI_').removeprefix(kind + '_').capitalize()}{suffix}"
+        for kind, suffix in (("QUEUE", "Queue"), ("DLQ", "Dlq"))
+        for name in told
+        if name.startswith(f"PFI_{kind}_")
+    }
+    recorded = {"ParseDlq", "MatchDlq", "PushDlq", "ForwardDlq"}
+    assert sent == (recorded if step == "review" else QUEUES[step])
+    assert ("PFI_BUCKET" in told) == (step in READS or step in WRITES)
+    assert ("PFI_PATIENTS_TABLE" in told) == (step == "match")
+    assert ("PFI_SECRET_MSSANTE" in told) == ("mssante" in SECRETS.get(step, set()))
+    assert ("PFI_SECRET_DPI" in told) == ("dpi" in SECRETS.get(step, set()))
+    assert told["PFI_SETTINGS_PARAMETER"] == "/pfi/settings"
+    assert told["PFI_LEDGER_TABLE"] == {"Ref": "Ledger"}
+
+
+def test_aws_managed_policies_are_not_used(aws):
+    roles = aws.all("AWS::IAM::Role").values()
+    assert len(roles) == len(STEPS)
+    assert not any("ManagedPolicyArns" in json.dumps(role) for role in roles)
+
+
+def test_the_bucket_may_be_announced_by_this_account_only(aws):
+    [statement] = [
+        each
+        for policy in aws.all("AWS::SQS::QueuePolicy").values()
+        for each in policy["PolicyDocument"]["Statement"]
+        if each["Effect"] == "Allow"
+    ]
+    assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
+    assert statement["Condition"] == {
+        "StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}
+    }

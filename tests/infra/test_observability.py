@@ -1,0 +1,130 @@
+"""Alarms that ring, and a dashboard that shows what the product emits."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from infra.aws.names import QUEUED, ROUTES, STEPS
+from infra.aws.packaging import ROOT
+from pfi.journey.outcome import Metric
+from pfi.names import Route
+
+
+def alarms(stack) -> dict[str, dict]:
+    found = stack.all("AWS::CloudWatch::Alarm").values()
+    return {each["AlarmName"].removeprefix("pfi-"): each for each in found}
+
+
+def dimensions(properties: dict) -> frozenset[str]:
+    return frozenset(each["Name"] for each in properties.get("Dimensions", ()))
+
+
+def board(stack) -> list[dict]:
+    [found] = stack.all("AWS::CloudWatch::Dashboard").values()
+    body = found["DashboardBody"]
+    parts = body["Fn::Join"][1] if isinstance(body, dict) else [body]
+    text = "".join(part if isinstance(part, str) else "token" for part in parts)
+    return json.loads(text)["widgets"]
+
+
+def plotted(stack) -> set[tuple[str, str, frozenset[str]]]:
+    """Namespace, name and dimension names of every line of the dashboard."""
+    lines = [line for widget in board(stack) for line in widget["properties"].get("metrics", ())]
+    words = [[each for each in line if isinstance(each, str)] for line in lines]
+    return {(each[0], each[1], frozenset(each[2::2])) for each in words}
+
+
+def test_every_alarm_reaches_the_topic_and_says_what_to_do(aws):
+    [topic] = aws.all("AWS::SNS::Topic")
+    for name, alarm in alarms(aws).items():
+        assert alarm["AlarmActions"] == [{"Ref": topic}], name
+        assert alarm["AlarmDescription"].endswith((".", "`.")), name
+        assert alarm.get("ActionsEnabled", True), name
+
+
+def test_the_alarms_are_these(aws):
+    expected = {"review", "outcome-unknown", "poll-age"}
+    expected |= {f"{step}-errors" for step in STEPS}
+    expected |= {f"{step}-throttles" for step in STEPS if step != "collect"}
+    expected |= {f"{step}-{what}" for step in QUEUED for what in ("dlq", "age", "failing")}
+    assert set(alarms(aws)) == expected
+
+
+def test_silence_of_the_poller_is_an_alarm_and_of_the_others_is_not(aws):
+    for name, alarm in alarms(aws).items():
+        expected = "breaching" if name == "poll-age" else "notBreaching"
+        assert alarm["TreatMissingData"] == expected, name
+    assert alarms(aws)["poll-age"]["Threshold"] == 300
+
+
+@pytest.mark.parametrize("step", QUEUED)
+def test_a_queue_that_stands_still_rings(aws, step):
+    age, dead = alarms(aws)[f"{step}-age"], alarms(aws)[f"{step}-dlq"]
+    assert age["MetricName"] == "ApproximateAgeOfOldestMessage"
+    assert age["Threshold"] == (3600 if step == "push" else 900)
+    assert age["Dimensions"][0]["Value"] == {
+        "Fn::GetAtt": [f"{step.capitalize()}Queue", "QueueName"]
+    }
+    assert dead["MetricName"] == "ApproximateNumberOfMessagesVisible"
+    assert (dead["Period"] * dead["EvaluationPeriods"], dead["Threshold"]) == (300, 0)
+    assert dead["Dimensions"][0]["Value"] == {
+        "Fn::GetAtt": [f"{step.capitalize()}Dlq", "QueueName"]
+    }
+
+
+def test_the_dashboard_shows_every_metric_of_the_product(aws):
+    shown = {name for namespace, name, _ in plotted(aws) if namespace == "PFI"}
+    assert shown == {each.value for each in Metric}
+
+
+def test_the_dashboard_has_two_sections_and_french_titles(aws):
+    headings = [w["properties"]["markdown"] for w in board(aws) if w["type"] == "text"]
+    assert headings == ["# Activité", "# Exploitation"]
+    titles = [w["properties"]["title"] for w in board(aws) if w["type"] == "metric"]
+    assert len(titles) == len(set(titles)) == 15
+
+
+def test_the_routes_shown_are_those_of_the_product():
+    assert set(ROUTES) == {each.value for each in Route}
+
+
+EMIT = """
+from pfi.edge.telemetry import Telemetry
+from pfi.journey.outcome import Log, Metric, Outcome
+from pfi.names import Route, Step
+line = Telemetry(Step.PUSH)
+one = {each: 1 for each in Metric if each is not Metric.STEP_ERRORS}
+line.emit(Outcome(next(iter(Log)), {"route": Route.FILED}, one))
+line.unexpected(ValueError())
+"""
+
+
+def test_metrics_are_emitted_with_the_dimensions_that_are_watched(aws):
+    """With one dimension more or less an alarm stays silent for ever."""
+    plain = {
+        name: value
+        for name, value in aws.function("push")["Environment"]["Variables"].items()
+        if isinstance(value, str)
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", EMIT],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT / "shared"), **plain},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    emitted = {
+        (each["Namespace"], each["Metrics"][0]["Name"], frozenset(each["Dimensions"][0]))
+        for line in done.stdout.splitlines()
+        for each in json.loads(line).get("_aws", {}).get("CloudWatchMetrics", ())
+    }
+    watched = {
+        (alarm["Namespace"], alarm["MetricName"], dimensions(alarm))
+        for alarm in alarms(aws).values()
+        if alarm["Namespace"] == "PFI"
+    }
+    assert watched <= emitted
+    assert {each for each in plotted(aws) if each[0] == "PFI"} == emitted

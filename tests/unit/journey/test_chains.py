@@ -1,0 +1,90 @@
+"""Turns in a chain: order, exclusion, repeats (design decision 13, Q-29)."""
+
+import pytest
+
+from pfi.journey.chains import Chain, Link, Turn, turn
+from pfi.names import Integration
+
+
+def link(holder, order="1", version="v1", integration=Integration.WAITING):
+    return Link(
+        holder=holder, order=order, version=version, masks="NNN", integration=integration
+    )
+
+
+def chain(*links):
+    found = Chain()
+    for each in links:
+        found = found.joined(each)
+    return found
+
+
+def test_alone_it_may_go():
+    assert turn(chain(link("a")), "a", None) is Turn.GO
+
+
+@pytest.mark.parametrize("state", [Integration.WAITING, Integration.SENT])
+def test_an_earlier_one_that_has_not_ended_is_waited_for(state):
+    links = chain(link("a", "1", integration=state), link("b", "2", version="v2"))
+    assert turn(links, "b", None) is Turn.WAIT
+
+
+def test_a_later_one_on_the_wire_is_waited_for():
+    links = chain(link("a", "1"), link("b", "2", integration=Integration.SENT))
+    assert turn(links, "a", None) is Turn.WAIT
+
+
+def test_a_later_one_that_waits_is_not_waited_for():
+    assert turn(chain(link("a", "1"), link("b", "2")), "a", None) is Turn.GO
+
+
+@pytest.mark.parametrize(
+    "state", [Integration.REFUSED, Integration.NOT_OWED, Integration.UNKNOWN]
+)
+def test_an_ended_one_of_another_version_holds_nobody_back(state):
+    links = chain(link("a", "1", integration=state), link("b", "2", version="v2"))
+    assert turn(links, "b", None) is Turn.GO
+
+
+def test_a_parent_in_flight_is_waited_for_and_an_ended_one_is_not():
+    mine = chain(link("b", "2"))
+    assert turn(mine, "b", chain(link("a", "1"))) is Turn.WAIT
+    ended = chain(link("a", "1", integration=Integration.INTEGRATED))
+    assert turn(mine, "b", ended) is Turn.GO
+
+
+def test_a_parent_that_arrived_later_is_not_waited_for():
+    assert turn(chain(link("b", "2")), "b", chain(link("a", "3"))) is Turn.GO
+
+
+def test_a_document_that_replaces_itself_does_not_wait_for_itself():
+    mine = chain(link("b", "2"))
+    assert turn(mine, "b", mine) is Turn.GO
+
+
+def test_the_version_last_accepted_is_a_repeat():
+    links = chain(link("a", "1", integration=Integration.INTEGRATED), link("b", "2"))
+    assert turn(links, "b", None) is Turn.REPEAT
+
+
+def test_a_version_accepted_before_another_one_is_no_repeat():
+    links = chain(
+        link("a", "1", integration=Integration.INTEGRATED),
+        link("b", "2", version="deleted", integration=Integration.INTEGRATED),
+        link("c", "3"),
+    )
+    assert turn(links, "c", None) is Turn.GO
+
+
+def test_a_version_of_unknown_outcome_is_doubtful():
+    links = chain(link("a", "1", integration=Integration.UNKNOWN), link("b", "2"))
+    assert turn(links, "b", None) is Turn.DOUBTFUL
+
+
+def test_links_of_the_same_instant_keep_the_order_of_joining():
+    links = chain(link("z", "1"), link("a", "1"))
+    assert (turn(links, "z", None), turn(links, "a", None)) == (Turn.GO, Turn.WAIT)
+
+
+def test_joining_twice_changes_nothing():
+    assert chain(link("a"), link("a")) == chain(link("a"))
