@@ -83,7 +83,7 @@ def happened(
             DocumentReport(
                 id=each.id,
                 event=record.event.value,
-                integration=_integration(record.integration),
+                integration=_integration(record),
                 ack=record.ack,
                 code=record.code,
                 reason=record.reason,
@@ -100,6 +100,8 @@ def repeated(file: str, mail: str) -> MailReport:
     )
 
 
-def _integration(state: Integration) -> str:
-    """A document that a person must release has not been answered for good."""
-    return state.value if state.ended else Integration.UNKNOWN.value
+def _integration(record: DocumentRecord) -> str:
+    """A document that waits for a person: refused when the DPI's last word was AR, else unknown."""
+    if record.integration.ended:
+        return record.integration.value
+    return (Integration.REFUSED if record.ack == "AR" else Integration.UNKNOWN).value

@@ -91,7 +91,10 @@ SCENES: Final[tuple[Scene, ...]] = (
         "forwarded - PFI-XDM-01 none",
     ),
     Scene("14_mdn_recu", lambda _name: mdn_received(DEMO_MAILBOX), "filed - PFI-MAIL-02 none"),
-    Scene("15_doublon", lambda _name: _FIRST("01_integre_t02_avec_mdn"), "duplicate - PFI-MAIL-08 none"),
+    Scene(
+        "15_doublon", lambda _name: _FIRST("01_integre_t02_avec_mdn"),
+        "duplicate - PFI-MAIL-08 none",
+    ),
     Scene(
         "16_archive_illisible", lambda name: _letter(name, b"PK\x03\x04 ceci n'est pas un ZIP"),
         "forwarded - PFI-XDM-02 error",

@@ -93,7 +93,7 @@ class Workplace:
         return self.folder / "cdk.log"
 
 
-def deploy(  # noqa: PLR0913  (the two last are for trials on a stand-in project)
+def deploy(
     environment: Mapping[str, str],
     context: Mapping[str, str],
     outputs: Path,

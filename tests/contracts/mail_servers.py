@@ -275,9 +275,8 @@ def new_mailbox(server: ImapServer, mailbox: str) -> None:
 
 def context(pki: Pki, certificate: str) -> ssl.SSLContext:
     """The product's own TLS context, showing the certificate of this name ('' none)."""
-    shown, key = (
-        (pki.certificate_pem(certificate), pki.key_pem(certificate)) if certificate else ("", "")
-    )
+    shown = pki.certificate_pem(certificate) if certificate else ""
+    key = pki.key_pem(certificate) if certificate else ""
     return client_context(pki.trust_pem(), shown, key, pki.crl_pem())
 
 

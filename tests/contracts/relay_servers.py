@@ -21,12 +21,14 @@ from infra.local.operator import Operator
 from infra.local.operator_rules import OperatorOptions
 from infra.local.pki import Pki
 from pfi.adapters.mail_access import MailAccess
-from pfi.errors import Misconfigured, PfiError
+from pfi.errors import Misconfigured, Unavailable
 from pfi.names import Reason
 from tests.contracts.mail_servers import DOMAIN, PASSWORD, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from pfi.errors import PfiError
 
 SENDER = f"bal.app@{DOMAIN}"
 RECEIVER = "secretariat@clinique-inventee.mssante.fr"
@@ -40,8 +42,8 @@ class RelayServer(Protocol):
     """A submission server that knows REFUSED (550) and LATER (451), and SIZE_LIMIT."""
 
     pki: Pki
-    bad_certificate: frozenset[tuple[type[PfiError], Reason]]
-    """How a missing, foreign or expired client certificate may end on this server."""
+    bad_certificate: tuple[type[PfiError], Reason]
+    """What a missing, foreign or expired client certificate ends in on this server."""
 
     def access(self) -> MailAccess:
         """As SENDER."""
@@ -53,7 +55,7 @@ class RelayServer(Protocol):
 class SimulatedRelay:
     """The simulated operator, in memory."""
 
-    bad_certificate = frozenset({(Misconfigured, Reason.CERTIFICATE)})
+    bad_certificate = (Misconfigured, Reason.CERTIFICATE)
 
     def __init__(self, operator: Operator, pki: Pki) -> None:
         self.operator = operator
@@ -72,7 +74,8 @@ class SimulatedRelay:
 class Postfix:
     """A Postfix of our own folder; only root can start one."""
 
-    bad_certificate = frozenset()
+    # It lets TLS pass, then answers EHLO with 421: come back later.
+    bad_certificate = (Unavailable, Reason.RELAY_UNAVAILABLE)
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -191,7 +191,7 @@ def test_a_mail_delivered_meanwhile_is_told_at_the_next_command(
 
 def test_an_examined_folder_cannot_be_changed(client: imaplib.IMAP4) -> None:
     client.select("INBOX", readonly=True)
-    assert client._simple_command("STORE", "1", "+FLAGS", r"(\Deleted)")[0] == "NO"  # type: ignore[attr-defined]
+    assert client._simple_command("STORE", "1", "+FLAGS", r"(\Deleted)")[0] == "NO"
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,10 @@ MAIL = "a" * 64
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
 
 
-def new_table(aws):
+def new_table(clients):
     name = f"t{uuid.uuid4().hex}"
     keys = [("pk", "HASH"), ("sk", "RANGE")]
-    aws("dynamodb").create_table(
+    clients("dynamodb").create_table(
         TableName=name,
         KeySchema=[{"AttributeName": k, "KeyType": t} for k, t in keys],
         AttributeDefinitions=[{"AttributeName": k, "AttributeType": "S"} for k, _ in keys],
@@ -45,19 +45,19 @@ def new_table(aws):
 def table(request):
     if request.param == "double":
         return MemoryTable()
-    aws = request.getfixturevalue("aws")
-    return DynamoTable(aws("dynamodb"), new_table(aws))
+    clients = request.getfixturevalue("aws")
+    return DynamoTable(clients("dynamodb"), new_table(clients))
 
 
 @pytest.fixture(params=["double", "s3"])
 def store(request):
     if request.param == "double":
         return MemoryStore()
-    aws = request.getfixturevalue("aws")
+    clients = request.getfixturevalue("aws")
     bucket = f"b{uuid.uuid4().hex}"
     place = {"LocationConstraint": "eu-west-3"}
-    aws("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
-    return S3Store(aws("s3"), bucket)
+    clients("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+    return S3Store(clients("s3"), bucket)
 
 
 PEOPLE = (
@@ -73,8 +73,8 @@ PEOPLE = (
 def patients(request):
     if request.param == "csv":
         return ListedPatients(PEOPLE)
-    aws = request.getfixturevalue("aws")
-    base = DynamoPatients(aws("dynamodb"), new_table(aws))
+    clients = request.getfixturevalue("aws")
+    base = DynamoPatients(clients("dynamodb"), new_table(clients))
     base.put("ch", PEOPLE)
     return base
 
@@ -144,7 +144,7 @@ def test_bytes_are_kept_exactly(store):
 
 def test_what_is_not_there_is_unavailable_and_says_nothing_more(store):
     for ask in (lambda: store.get("incoming/app/x"), lambda: store.dossier(MAIL)):
-        with pytest.raises(Unavailable, match="^PFI-EDGE-04$"):
+        with pytest.raises(Unavailable, match=r"^PFI-EDGE-04$"):
             ask()
 
 
@@ -217,7 +217,7 @@ def test_a_job_is_sent_and_read_back(aws):  # noqa: F811
 
 
 def test_a_job_for_review_carries_its_reason(aws):  # noqa: F811
-    queue, dlq = aws.queue_with_dlq("jobs-review")
+    _, dlq = aws.queue_with_dlq("jobs-review")
     SqsJobs(aws("sqs"), {}, {Step.PUSH: dlq}).to_review(Step.PUSH, Job(MAIL), Reason.BOUNCED)
     [message] = aws.receive(dlq)
     assert message["MessageAttributes"]["reason"]["StringValue"] == "PFI-MAIL-07"

@@ -1,5 +1,6 @@
 """Drives the steps over the doubles until nothing is left to do."""
 
+import hashlib
 from dataclasses import replace
 
 from pfi.adapters.csv_patients import ListedPatients
@@ -27,7 +28,16 @@ HOSPITAL = Settings(
             id="app", address=MAILBOX, establishment="ch", dpi="dpi", fallback=FALLBACK
         ),
     ),
-    dpis=(DpiSettings(id="dpi", host="dpi", port=2575, hold_s=600),),
+    dpis=(
+        DpiSettings(
+            id="dpi",
+            host="dpi",
+            port=2575,
+            sending_facility="CH",
+            receiving_facility="CH",
+            hold_s=600,
+        ),
+    ),
 )
 STEPS = {Step.MATCH: match, Step.PUSH: push, Step.FORWARD: forward}
 
@@ -88,8 +98,6 @@ class Drive:
 
     def process(self, *mails: bytes) -> list[MailRecord]:
         """Deliver, collect, work; the ledger's mails in order of delivery."""
-        import hashlib
-
         for raw in mails:
             self.ports.inbox.deliver(raw)
             self.collect()

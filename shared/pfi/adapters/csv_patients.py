@@ -79,15 +79,20 @@ class ListedPatients:
             for key in pointers("", record):
                 self._found[key].append(record)
 
-    def find(self, establishment: str, matricule: str, oid: str) -> tuple[PatientRecord, ...]:
+    def find(  # any establishment: a file is one
+        self,
+        establishment: str,  # noqa: ARG002
+        matricule: str,
+        oid: str,
+    ) -> tuple[PatientRecord, ...]:
         """Records whose current or former INS this is."""
         return tuple(self._found.get(ins_key("", matricule, oid), ()))
 
-    def get(self, establishment: str, ipp: str) -> PatientRecord | None:
+    def get(self, establishment: str, ipp: str) -> PatientRecord | None:  # noqa: ARG002
         """One record."""
         return next(iter(self._found.get(ipp_key("", ipp), ())), None)
 
-    def twins(self, establishment: str, traits: Traits) -> tuple[PatientRecord, ...]:
+    def twins(self, establishment: str, traits: Traits) -> tuple[PatientRecord, ...]:  # noqa: ARG002
         """Active records equal on the five strict traits."""
         found = self._found.get(traits_key("", traits), ())
         return tuple(record for record in found if not inactive(record))

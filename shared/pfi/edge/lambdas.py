@@ -166,9 +166,7 @@ def arrivals_of(body: str) -> Iterable[Arrival]:
 def letters_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Iterable[DeadLetter]:
     """What a dead message was about: codes and digests, whatever its body."""
     step = _step_of(record, dead_letters)
-    attribute = (
-        record.message_attributes["reason"] if "reason" in record.message_attributes else None
-    )
+    attribute = record.message_attributes.get("reason")
     reason = attribute.string_value if attribute else None
     known = Reason(reason) if reason in list(Reason) else Reason.UNEXPECTED
     attempts = int(record.attributes.approximate_receive_count)

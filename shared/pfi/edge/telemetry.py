@@ -73,6 +73,7 @@ class Telemetry:
         code = error.code if error.code and error.code.isdigit() else None
         outcome = Outcome(Log.JOB_RETRIED, {"reason": error.reason, **facts})
         self.emit(outcome, peer_code=Code(code) if code and len(code) <= 6 else None)
+        self._metric(Metric.STEP_ERRORS, 1, {"step": self.step.value})
 
     def _metric(self, metric: Metric, value: float, dimensions: dict[str, str]) -> None:
         """One EMF line per metric: their dimensions differ, and none is an address."""

@@ -2,7 +2,14 @@
 
 from collections.abc import Sequence
 
-from pfi.ins.concordance import Decision, MatchPolicy, decide, seek, survivors
+from pfi.ins.concordance import (
+    Decision,
+    MatchPolicy,
+    decide,
+    document_traits,
+    seek,
+    survivors,
+)
 from pfi.ins.identity import DocumentIdentity
 from pfi.journey.ports import Patients
 from pfi.journey.records import DocumentFacts
@@ -40,8 +47,9 @@ def identify(
     if policy.who == "dpi":
         return decide(identity, sought, (), (), policy)
     found = patients.find(establishment, sought.value, sought.kind.value)
+    traits, _ = document_traits(identity, policy)
     candidates = survivors(found, sought, lambda ipp: patients.get(establishment, ipp))
-    twins = () if candidates else patients.twins(establishment, identity.traits)
+    twins = () if candidates else patients.twins(establishment, traits)
     return decide(identity, sought, candidates, twins, policy)
 
 

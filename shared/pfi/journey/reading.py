@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pfi.cda.document import ClinicalDocument
 from pfi.cda.document import read as read_cda
 from pfi.errors import Unreadable
+from pfi.hl7.document_types import LABELS
 from pfi.ins.identity import DocumentIdentity
 from pfi.ins.matricule import read as read_matricule
 from pfi.journey.records import DocumentFacts, Dossier, MailFacts
@@ -19,9 +20,12 @@ from pfi.mail.inbound import Mail, MailLimits
 from pfi.mail.inbound import read as read_mime
 from pfi.names import Event, Reason, Route
 from pfi.xdm.archive import XdmLimits
+from pfi.xdm.metadata import describes
 from pfi.xdm.submission import Requested, Submission, XdmDocument
 from pfi.xdm.submission import read as read_xdm
 
+UNIQUE_ID_DIFFERS = "xdm_unique_id_differs"
+TYPE_NOT_IN_JDV_J07 = "cda_type_not_in_jdv_j07"
 MAX_DOCUMENTS = 90
 """Documents that one ledger transaction can decide together (DynamoDB: 100 rows)."""
 
@@ -122,7 +126,8 @@ def _read_documents(mail: Mail, reading: Reading, settings: Settings) -> Reading
     if len(documents) > MAX_DOCUMENTS:
         raise Unreadable(Reason.ZIP_UNSAFE)
     _one_patient(documents)
-    dossier = replace(reading.dossier, documents=documents, archive_sha256=_archive_digest(archives))
+    digest = _archive_digest(archives)
+    dossier = replace(reading.dossier, documents=documents, archive_sha256=digest)
     return Reading(dossier, contents)
 
 
@@ -188,8 +193,18 @@ def _document(
         masque_ps=document.masks.masque_ps,
         invisible_patient=document.masks.invisible_patient,
         invisible_rep_legaux=document.masks.invisible_rep_legaux,
-        warnings=tuple(str(word) for word in (*document.warnings, *cda.warnings)),
+        warnings=_warnings(document, cda),
     )
+
+
+def _warnings(document: XdmDocument, cda: ClinicalDocument) -> tuple[str, ...]:
+    """What was accepted although it is not as the profile wants it (X-27, H-05 among others)."""
+    found = [str(word) for word in (*document.warnings, *cda.warnings)]
+    if not describes(document.entry, cda.id_root, cda.id_extension):
+        found.append(UNIQUE_ID_DIFFERS)
+    if cda.code not in LABELS:
+        found.append(TYPE_NOT_IN_JDV_J07)
+    return tuple(found)
 
 
 def requested_event(requested: Requested, cda: ClinicalDocument, unsaid_rplc: str) -> Event:

@@ -17,11 +17,11 @@ class DpiSettings:
     id: str
     host: str
     port: int
+    sending_facility: str
+    receiving_facility: str
     tls: Literal["off", "server", "mutual"] = "mutual"
     sending_application: str = "PFI"
-    sending_facility: str = ""
     receiving_application: str = "DPI"
-    receiving_facility: str = ""
     charset: Literal["UNICODE UTF-8", "8859/15"] = "UNICODE UTF-8"
     add_local_ipp: bool = False
     ipp_authority: str = ""

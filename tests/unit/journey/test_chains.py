@@ -7,9 +7,7 @@ from pfi.names import Integration
 
 
 def link(holder, order="1", version="v1", integration=Integration.WAITING):
-    return Link(
-        holder=holder, order=order, version=version, masks="NNN", integration=integration
-    )
+    return Link(holder=holder, order=order, version=version, masks="NNN", integration=integration)
 
 
 def chain(*links):
@@ -38,9 +36,7 @@ def test_a_later_one_that_waits_is_not_waited_for():
     assert turn(chain(link("a", "1"), link("b", "2")), "a", None) is Turn.GO
 
 
-@pytest.mark.parametrize(
-    "state", [Integration.REFUSED, Integration.NOT_OWED, Integration.UNKNOWN]
-)
+@pytest.mark.parametrize("state", [Integration.REFUSED, Integration.NOT_OWED, Integration.UNKNOWN])
 def test_an_ended_one_of_another_version_holds_nobody_back(state):
     links = chain(link("a", "1", integration=state), link("b", "2", version="v2"))
     assert turn(links, "b", None) is Turn.GO

@@ -223,7 +223,8 @@ def test_eight_times_the_bytes_cost_at_most_twelve_times_the_time(shape):
     build, size = COSTLY[shape]
     small, large = build(size // 8), build(size)
     floor = 0.001  # under this, fixed costs and the clock are all that is measured
-    assert _cpu(large) <= 12 * max(_cpu(small), floor)
+    rounds = (_cpu(large) <= 12 * max(_cpu(small), floor) for _ in range(3))
+    assert any(rounds)  # a square would fail each round; a noisy neighbour does not last
 
 
 def test_a_large_mail_is_read_without_copying_its_bodies():
