@@ -8,7 +8,7 @@ WORKERS ?= 2
 
 .PHONY: install up test check lint types imports synth lock apt clean
 
-install: .venv/.installed node_modules/.installed ## set-up only
+install: .venv/.installed node_modules/.installed .build/.layer ## set-up only
 
 .venv/.installed: requirements-uv.txt requirements-dev.txt pyproject.toml
 	@echo "[install] Python packages (a minute the first time)"
@@ -23,6 +23,11 @@ install: .venv/.installed node_modules/.installed ## set-up only
 node_modules/.installed: package.json package-lock.json
 	@echo "[install] CDK command line (npm)"
 	@npm ci --silent --ignore-scripts
+	@touch $@
+
+.build/.layer: .venv/.installed requirements-function.txt
+	@echo "[install] Lambda layer (arm64 wheels)"
+	@$(BIN)/python -c "from infra.aws.packaging import dependencies; dependencies()"
 	@touch $@
 
 up: install ## start everything on this machine and run the demo; ONCE=1 ends after the table

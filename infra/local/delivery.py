@@ -32,10 +32,11 @@ class Followed:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Puts mails into the mailbox one after the other and waits for them."""
+    """Puts mails into one mailbox, the first by default, one after the other and waits for them."""
 
     laptop: Laptop
     progress: Callable[[str], None]
+    mailbox: str = ""
 
     def run(self, files: Sequence[tuple[str, bytes]]) -> list[Followed]:
         """Deliver all files in order, wait until each has ended."""
@@ -54,7 +55,9 @@ class Delivery:
     def _deliver(self, ledger: Ledger, raw: bytes, copies: int) -> str:
         """The next mail leaves only when this one is read: their order is then known."""
         mail = hashlib.sha256(raw).hexdigest()
-        self.laptop.operator.store.deliver(self.laptop.settings.mailboxes[0].address, raw)
+        settings = self.laptop.settings
+        mailbox = settings.mailbox(self.mailbox) or settings.mailboxes[0]
+        self.laptop.operator.store.deliver(mailbox.address, raw)
         deadline = time.monotonic() + PATIENCE_S
         while not _read(ledger, mail, copies):
             if time.monotonic() > deadline:

@@ -118,24 +118,23 @@ class Laptop:
                     connect_timeout_s=2, ack_timeout_s=ACK_TIMEOUT_S)
             for each in settings.dpis
         )  # fmt: skip
-        self.settings = replace(settings, operator=operator, dpis=dpis, retry=LOCAL_RETRY)
+        attempts = settings.retry.unexpected_attempts
+        retry = replace(LOCAL_RETRY, unexpected_attempts=attempts)
+        self.settings = replace(settings, operator=operator, dpis=dpis, retry=retry)
         self.client("ssm").put_parameter(
             Name=self.outputs["SettingsParameter"],
             Value=dump_settings(self.settings),
             Type="String",
             Overwrite=True,
         )
-        mailbox = self.settings.mailboxes[0].address
-        self._secret("MssanteSecret", self._certificate(mailbox))
-        self._secret("DpiSecret", {each.id: self._certificate(mailbox) for each in dpis})
+        first = self.settings.mailboxes[0].address
+        own = {each.id: self._certificate(each.address) for each in self.settings.mailboxes}
+        trust = {"ca": self.pki.trust_pem(), "crl": self.pki.crl_pem()}
+        self._secret("MssanteSecret", {**trust, "certificates": own})
+        self._secret("DpiSecret", {each.id: {**trust, **self._certificate(first)} for each in dpis})
 
     def _certificate(self, name: str) -> dict[str, str]:
-        return {
-            "ca": self.pki.trust_pem(),
-            "certificate": self.pki.certificate_pem(name),
-            "key": self.pki.key_pem(name),
-            "crl": self.pki.crl_pem(),
-        }
+        return {"certificate": self.pki.certificate_pem(name), "key": self.pki.key_pem(name)}
 
     def _secret(self, output: str, value: Mapping[str, Any]) -> None:
         self.client("secretsmanager").put_secret_value(

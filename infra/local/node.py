@@ -1,7 +1,12 @@
-"""Where the Node of the Python environment is; the CDK command line runs with it."""
+"""Where the Node of the Python environment is; the CDK command line runs with it.
+
+``python -m infra.local.node SCRIPT ARGUMENT…`` runs a script with it.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,5 +23,16 @@ def node_binary() -> Path:
             if (node := Path(place) / name).is_file():
                 return node
     raise NodeMissing(
-        "Node est introuvable dans l'environnement Python : relancez l'installation (make setup)."
+        "Node est introuvable dans l'environnement Python : relancez l'installation (make install)."
     )
+
+
+def main() -> None:
+    """Become Node, with the arguments given; the CDK command line sends no telemetry."""
+    node = str(node_binary())
+    environment = {**os.environ, "JSII_NODE": node, "CDK_DISABLE_CLI_TELEMETRY": "true"}
+    os.execve(node, [node, *sys.argv[1:]], environment)  # noqa: S606 (no shell wanted)
+
+
+if __name__ == "__main__":
+    main()

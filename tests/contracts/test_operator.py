@@ -203,6 +203,15 @@ def test_nonsense_is_answered_bad_and_the_session_goes_on(client: imaplib.IMAP4,
     assert client.noop()[0] == "OK"
 
 
+def test_a_mail_is_never_taken_for_one_that_was_expunged_before(operator: Operator) -> None:
+    inbox = operator.store.folder(BOX, "INBOX")
+    assert inbox
+    assert operator.store.contents(BOX) == (MAIL,)
+    operator.store.expunge(inbox, [1])
+    operator.store.deliver(BOX, b"un autre")
+    assert operator.store.contents(BOX) == (b"un autre",)
+
+
 def test_bytes_nobody_needs_any_more_are_dropped() -> None:
     store = OperatorStore()
     uid = store.deliver(BOX, MAIL)

@@ -12,7 +12,7 @@ from infra.local.operator import Operator
 from infra.local.operator_rules import OperatorOptions
 from infra.local.pki import REVOKED_SERVER, Pki
 from pfi.adapters.imap import ImapMailbox
-from pfi.adapters.mail_access import MailAccess
+from pfi.adapters.mail_access import Auth, MailAccess
 from pfi.adapters.smtp import SmtpRelay
 from pfi.errors import Misconfigured, OutcomeUnknown, Refused, Unavailable
 from pfi.mail.inbound import read
@@ -162,6 +162,27 @@ def test_a_revoked_server_is_refused_by_imap_and_smtp(pki: Pki) -> None:
         with pytest.raises(Misconfigured) as smtp:
             send(operator, pki)
         assert {imap.value.reason, smtp.value.reason} == {Reason.CERTIFICATE}
+
+
+@pytest.mark.parametrize("auth", ["plain", "xoauth2"])
+def test_a_relay_that_refuses_our_credentials_is_misconfigured(pki: Pki, auth: Auth) -> None:
+    options = OperatorOptions(password="juste")
+    with Operator(pki, [BOX], options=options) as operator:
+        access = MailAccess("127.0.0.1", operator.smtp_port, BOX, auth=auth, password="faux")
+        relay = SmtpRelay(access, context(pki, BOX), DOMAIN)
+        with pytest.raises(Misconfigured) as caught:
+            relay.send(Outgoing("<e@x>", BOX, RECEIVER, MAIL))
+        assert caught.value.reason is Reason.AUTHENTICATION
+        assert bodies(operator) == []
+
+
+def test_plain_and_its_password_are_accepted_by_the_relay(pki: Pki) -> None:
+    options = OperatorOptions(password="juste", client_certificate=False)
+    with Operator(pki, [BOX], options=options) as operator:
+        access = MailAccess("127.0.0.1", operator.smtp_port, BOX, auth="plain", password="juste")
+        relay = SmtpRelay(access, context(pki, ""), DOMAIN)
+        relay.send(Outgoing("<e@x>", BOX, RECEIVER, MAIL))
+        assert bodies(operator) == [MAIL]
 
 
 def test_a_mail_deferred_twice_goes_at_the_third_try(operator: Operator, pki: Pki) -> None:

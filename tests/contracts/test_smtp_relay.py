@@ -63,6 +63,11 @@ def test_a_mail_arrives_byte_for_byte(relay_server: RelayServer, body: str) -> N
     assert list(relay_server.received()) == [HEAD + BODIES[body]]
 
 
+def test_a_mail_that_starts_with_a_dot_keeps_it(relay_server: RelayServer) -> None:
+    relay(relay_server).send(outgoing(b".Champ: oui\r\n" + MAIL))
+    assert list(relay_server.received()) == [b".Champ: oui\r\n" + MAIL]
+
+
 def test_a_last_line_without_its_end_gets_one(relay_server: RelayServer) -> None:
     relay(relay_server).send(outgoing(HEAD + b"fin"))
     assert list(relay_server.received()) == [HEAD + b"fin\r\n"]

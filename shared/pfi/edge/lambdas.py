@@ -150,7 +150,10 @@ def _delay(ports: Services, received: int, *, longest: bool) -> int:
 
 
 def arrivals_of(body: str) -> Iterable[Arrival]:
-    """Mails announced by an S3 event; a test event announces none. Keys come URL-encoded."""
+    """Mails announced by an S3 event; a test event announces none. Keys come URL-encoded.
+
+    A mail dropped without the folder of a mailbox belongs to none: `parse` has it reviewed.
+    """
     try:
         records: list[Mapping[str, Any]] = json.loads(body).get("Records", [])
         keys = [unquote_plus(each["s3"]["object"]["key"]) for each in records]
@@ -159,8 +162,8 @@ def arrivals_of(body: str) -> Iterable[Arrival]:
     for key in keys:
         prefix, _, rest = key.partition("/")
         mailbox, _, name = rest.partition("/")
-        if f"{prefix}/" == INCOMING and mailbox and name:
-            yield Arrival(key, mailbox)
+        if f"{prefix}/" == INCOMING:
+            yield Arrival(key, mailbox if name else "")
 
 
 def letters_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Iterable[DeadLetter]:

@@ -26,8 +26,14 @@ from pfi.adapters.patients import DynamoPatients
 from pfi.adapters.s3 import S3Store
 from pfi.adapters.smtp import SmtpRelay
 from pfi.adapters.sqs import SqsJobs
-from pfi.edge.settings import Environment, environment, needed, read_settings
-from pfi.errors import Misconfigured
+from pfi.edge.settings import (
+    Environment,
+    SettingsRefused,
+    environment,
+    needed,
+    read_settings,
+)
+from pfi.errors import Misconfigured, Unavailable
 from pfi.journey.ports import Mailbox
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
 from pfi.names import Reason
@@ -60,8 +66,11 @@ class Services:
         try:
             text = parameters.get_parameter(name, max_age=MAX_AGE_S)
         except GetParameterError:
+            raise Unavailable(Reason.SETTING_MISSING) from None  # throttled, or not there yet
+        try:
+            return _settings(str(text))
+        except SettingsRefused:
             raise Misconfigured(Reason.SETTING_MISSING) from None
-        return _settings(str(text))
 
     @cached_property
     def table(self) -> DynamoTable:
@@ -95,7 +104,7 @@ class Services:
     def _open(self, mailbox: MailboxSettings) -> Iterator[Mailbox]:
         operator = self.settings.operator
         access = self._access(mailbox, operator.imap_host, operator.imap_port)
-        session = ImapMailbox.open(access, self._mail_context())
+        session = ImapMailbox.open(access, self._mail_context(mailbox))
         try:
             yield session
         finally:
@@ -105,7 +114,8 @@ class Services:
         """The operator's submission service, as this mailbox."""
         operator = self.settings.operator
         access = self._access(mailbox, operator.smtp_host, operator.smtp_port)
-        return SmtpRelay(access, self._mail_context(), mailbox.address.rpartition("@")[2])
+        domain = mailbox.address.rpartition("@")[2]
+        return SmtpRelay(access, self._mail_context(mailbox), domain)
 
     def dpi(self, target: DpiSettings) -> MllpDpi:
         """One DPI interface."""
@@ -131,8 +141,11 @@ class Services:
             timeout_s=operator.timeout_s,
         )
 
-    def _mail_context(self) -> SSLContext:
-        return _context(self._secret(self.names.secret_mssante), self.settings.operator.revocation)
+    def _mail_context(self, mailbox: MailboxSettings) -> SSLContext:
+        """The certificate of this mailbox, else the one that all mailboxes share."""
+        secret = self._secret(self.names.secret_mssante)
+        own = secret.get("certificates", {}).get(mailbox.id, {})
+        return _context({**secret, **own}, self.settings.operator.revocation)
 
     def _dpi_context(self, target: DpiSettings) -> SSLContext:
         secret = self._secret(self.names.secret_dpi).get(target.id)
