@@ -39,7 +39,7 @@ def patients_of(path: Path) -> tuple[PatientRecord, ...]:
     except UnicodeDecodeError:
         raise CommandFailed(f"{path}: le fichier patients doit être en UTF-8") from None
     except OSError as fault:
-        raise CommandFailed(f"{path}: {fault.strerror}") from None
+        raise CommandFailed(unreadable(path, fault)) from None
 
 
 def bytes_of(path: Path) -> bytes:
@@ -47,4 +47,10 @@ def bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as fault:
-        raise CommandFailed(f"{path}: {fault.strerror}") from None
+        raise CommandFailed(unreadable(path, fault)) from None
+
+
+def unreadable(path: Path, fault: OSError) -> str:
+    """Why a file cannot be read, for a person."""
+    known = {FileNotFoundError: "introuvable", PermissionError: "lecture interdite"}
+    return f"{path} : {known.get(type(fault), 'illisible')}"

@@ -48,6 +48,7 @@ class Laptop:
     dpi_script: Path | None = None
     outputs: dict[str, str] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
+    _clients: dict[str, Any] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
         try:
@@ -165,8 +166,11 @@ class Laptop:
         path.chmod(0o600)
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the emulator."""
-        return client(service, self.environment)
+        """A boto3 client of the emulator, made once and closed at the end."""
+        if service not in self._clients:
+            self._clients[service] = client(service, self.environment)
+            self._open.callback(self._clients[service].close)
+        return self._clients[service]
 
     def table(self) -> DynamoTable:
         """The ledger."""

@@ -138,6 +138,7 @@ class Services:
             auth=operator.auth,
             user=mailbox.address,
             password=secret.get("passwords", {}).get(mailbox.id, ""),
+            token=secret.get("tokens", {}).get(mailbox.id, ""),
             timeout_s=operator.timeout_s,
         )
 
