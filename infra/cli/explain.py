@@ -121,4 +121,5 @@ def _document(number: int, document: DocumentForecast) -> Iterator[str]:
 
 
 def _finding(finding: TraitFinding) -> str:
-    return f"    {TRAITS_FR[finding.trait]:<18} {LEVELS_FR[finding.level]}"
+    mark = " " if finding.level.equal else "≠"
+    return f"    {mark} {TRAITS_FR[finding.trait]:<30} {LEVELS_FR[finding.level]}"

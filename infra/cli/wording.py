@@ -1,8 +1,10 @@
 """French words of the commands, one per member of each closed list (a test counts them)."""
 
 from pfi.ins.concordance import Warn
-from pfi.ins.traits import Level
+from pfi.ins.wording import LEVELS_FR, TRAITS_FR
 from pfi.names import Event, Mdn, Route
+
+__all__ = ["EVENTS_FR", "LEVELS_FR", "MDN_FR", "ROUTES_FR", "TRAITS_FR", "WARNINGS_FR"]
 
 ROUTES_FR = {
     Route.INTEGRATED: "intégré dans le DPI",
@@ -11,21 +13,6 @@ ROUTES_FR = {
     Route.REVIEW: "revue manuelle",
     Route.DUPLICATE: "doublon : déjà traité",
     Route.FILED: "classé sans réponse (courriel technique)",
-}
-TRAITS_FR = {
-    "birth_name": "nom de naissance",
-    "first_given": "premier prénom",
-    "birth_date": "date de naissance",
-    "sex": "sexe",
-    "birth_place": "lieu de naissance",
-    "given_list": "liste des prénoms",
-}
-LEVELS_FR = {
-    Level.EXACT: "identique",
-    Level.NORMALISED: "identique après mise en forme (accents, casse)",
-    Level.SEPARATORS: "identique aux séparateurs près (tiret, apostrophe, espace)",
-    Level.DIFFERENT: "DIFFÉRENT",
-    Level.MISSING: "ABSENT",
 }
 WARNINGS_FR = {
     Warn.FALSE_KEY: "clé du matricule fausse",

@@ -5,6 +5,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import count
+from random import Random
 
 from infra.local.demo import SENDER
 from infra.local.hospital import DEMO_MAILBOX
@@ -28,7 +29,6 @@ STRANGER = replace(LEA, body="2910775102003", birth_name="INCONNUE", first_given
 OTHER_NAME = replace(THEO, birth_name="BENEZAR")
 INCOMPLETE = replace(AISSATA, sex="UN")
 XXE = '<!DOCTYPE c [<!ENTITY e SYSTEM "file:///etc/hostname">]>\n'
-MEGABYTE = 1_000_000
 
 _numbers = count(1)
 
@@ -139,7 +139,11 @@ def _sent_on_by_staff() -> bytes:
 
 
 def _auto_reply() -> bytes:
-    return letter(written(LEA), headers=[("Auto-Submitted", "auto-replied")])
+    return enclosing(None, headers=[("Auto-Submitted", "auto-replied")])
+
+
+def _automatic_letter() -> bytes:
+    return letter(written(LEA), headers=[("Auto-Submitted", "auto-generated")])
 
 
 def _bulk() -> bytes:
@@ -182,6 +186,7 @@ ROUTES = (
     ),
     Case("sans archive", lambda: enclosing(None), "forwarded - PFI-XDM-01 error"),
     Case("réponse automatique", _auto_reply, "filed - PFI-MAIL-02 none"),
+    Case("envoi automatique avec archive", _automatic_letter, "integrated T02 - none"),
     Case(
         "expéditeur inconnu",
         lambda: letter(written(LEA), sender="x@pirate.example"),
@@ -204,18 +209,14 @@ ROUTES = (
 
 BAD_INPUT = (
     Case("zéro octet", lambda: b"", "forwarded - PFI-MAIL-03 none"),
-    Case("2 000 parties", _many_parts, "forwarded - PFI-MAIL-03 none"),
-    Case("300 niveaux", _deep, "forwarded - PFI-MAIL-03 none"),
+    Case("2 000 parties", _many_parts, "forwarded - PFI-MAIL-03 error"),
+    Case("300 niveaux", _deep, "forwarded - PFI-MAIL-03 error"),
     Case("bombe", _bomb, "forwarded - PFI-XDM-03 error"),
     Case("chemin qui remonte", _climbing, "forwarded - PFI-XDM-03 error"),
     Case("chiffré", _encrypted, "forwarded - PFI-XDM-02 error"),
     Case("base64 cassé", _broken_base64, "forwarded - PFI-XDM-02 error"),
     Case("pas un ZIP", lambda: enclosing(b"PK\x03\x04 rien"), "forwarded - PFI-XDM-02 error"),
-    Case(
-        "ZIP vide",
-        lambda: enclosing(zip_of([])),
-        "forwarded - PFI-XDM-01 error",
-    ),
+    Case("ZIP vide", lambda: enclosing(zip_of([])), "forwarded - PFI-XDM-04 error"),
     Case(
         "DTD et entité externe",
         lambda: letter(written(LEA, prolog=XXE)),
@@ -230,7 +231,7 @@ BAD_INPUT = (
     Case("deux patients", _two_patients, "forwarded - PFI-ID-05 error"),
     Case(
         "cinq mégaoctets",
-        lambda: letter(written(LEA, payload=b"%PDF-1.4\n" + bytes(range(256)) * 16_000)),
+        lambda: letter(written(LEA, payload=b"%PDF-1.4\n" + Random(7).randbytes(3_600_000))),
         "integrated T02 - processed",
     ),
 )

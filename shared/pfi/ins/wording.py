@@ -49,6 +49,7 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.INS_CONFLICT_IN_DOCUMENT: "Deux matricules INS différents dans le même document",
     Reason.MATRICULE_MALFORMED: "Matricule INS mal formé",
     Reason.BASE_INCOMPLETE: "Trait strict absent de l'identité locale qualifiée",
+    Reason.ANOTHER_PATIENT: "Le document à remplacer ou à supprimer est celui d'un autre patient",
     Reason.DPI_UNAVAILABLE: "DPI injoignable",
     Reason.DPI_RETRY_LATER: "DPI momentanément indisponible (AR)",
     Reason.DPI_OUTCOME_UNKNOWN: "Envoi au DPI sans acquittement : issue inconnue",
@@ -127,6 +128,8 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     "réglé en mode test.",
     Reason.INS_CONFLICT_IN_DOCUMENT: f"Le document porte deux INS. {_ASK_SENDER}",
     Reason.MATRICULE_MALFORMED: f"Le matricule n'a pas 15 caractères valides. {_ASK_SENDER}",
+    Reason.ANOTHER_PATIENT: f"{_IDENTITY} : la version déjà intégrée porte un autre INS. "
+    "Ne rien remplacer ni supprimer avant sa réponse.",
     Reason.BASE_INCOMPLETE: f"{_IDENTITY} : compléter les traits de l'identité qualifiée, "
     "puis rejouer le courriel.",
     Reason.DPI_UNAVAILABLE: _WAIT,
@@ -164,3 +167,9 @@ LEVELS_FR: Final = {
     Level.MISSING: "absent",
     Level.DIFFERENT: "différent",
 }
+
+
+def advice(code: str, reason: str) -> str:
+    """What a person can do: by our own reason, else by the outward code, else read the original."""
+    known = {each.value: text for each, text in ADVICE_FR.items()}
+    return known.get(reason) or known.get(code) or ADVICE_FR[Reason.OTHER]

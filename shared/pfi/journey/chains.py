@@ -15,14 +15,16 @@ from pfi.names import Integration
 class Link:
     """One mail's claim on the document identifier.
 
-    `version` is the digest of (event, bytes, masks); `order` is the time of arrival, and links of
-    the same instant keep the order in which they joined.
+    `patients` are digests of the INS that the document carries; `version` is the digest of (event,
+    bytes, masks); `order` is the time of arrival, and links of the same instant keep the order in
+    which they joined.
     """
 
     holder: str
     order: str
     version: str
     masks: str
+    patients: tuple[str, ...] = ()
     integration: Integration = Integration.WAITING
     ack: str | None = None
 
@@ -66,6 +68,7 @@ class Turn(StrEnum):
     WAIT = "wait"
     REPEAT = "repeat"
     DOUBTFUL = "doubtful"
+    ANOTHER_PATIENT = "another_patient"
 
 
 def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
@@ -73,7 +76,8 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
 
     Waits while another one is on the wire, or arrived earlier and has not ended; a version
     already accepted is a repeat; a version whose outcome is unknown is doubtful: sending it
-    could integrate it twice.
+    could integrate it twice. What replaces, deletes or re-uses the identifier of a document that
+    the DPI holds for another patient never leaves.
     """
     mine = chain.link(holder)
     if mine is None:
@@ -90,7 +94,15 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
     last = chain.accepted
     if last and last.version == mine.version:
         return Turn.REPEAT
+    replaced = last or (parent.accepted if parent else None)
+    if replaced and _strangers(mine, replaced):
+        return Turn.ANOTHER_PATIENT
     same = [link for link in others if link.version == mine.version]
     if any(link.integration is Integration.UNKNOWN for link in same):
         return Turn.DOUBTFUL
     return Turn.GO
+
+
+def _strangers(mine: Link, replaced: Link) -> bool:
+    known = mine.patients and replaced.patients
+    return bool(known) and not set(mine.patients) & set(replaced.patients)

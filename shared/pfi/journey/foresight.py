@@ -8,8 +8,9 @@ import hashlib
 from dataclasses import dataclass, field
 
 from pfi.ins.concordance import Decision
+from pfi.journey.chains import Chain, Link, Turn, turn
 from pfi.journey.identification import document_refusal, identify, match_policy, refusal
-from pfi.journey.keys import chain_key, same_mail, version_of
+from pfi.journey.keys import chain_key, parent_id, patients_of, same_mail, version_of
 from pfi.journey.ports import Patients
 from pfi.journey.reading import read_mail
 from pfi.journey.records import DocumentFacts, Dossier
@@ -47,7 +48,8 @@ class Foresight:
     patients: Patients
     _mails: set[str] = field(default_factory=set)
     _same: set[str] = field(default_factory=set)
-    _versions: dict[str, str] = field(default_factory=dict)
+    _chains: dict[str, Chain] = field(default_factory=dict)
+    _arrivals: int = 0
 
     def foresee(self, raw: bytes, mailbox: MailboxSettings) -> Forecast:
         """What would happen to the next mail."""
@@ -92,10 +94,31 @@ class Foresight:
         reason = document_refusal(facts, decision)
         if not owed:
             return DocumentForecast(facts, decision, Integration.NOT_OWED, reason)
-        key, version = chain_key(mailbox, facts.id), version_of(facts)
-        repeated = self._versions.get(key) == version
-        self._versions[key] = version
+        turn_taken = self._turn(facts, mailbox)
+        if turn_taken is Turn.ANOTHER_PATIENT:
+            reason = Reason.ANOTHER_PATIENT
+            return DocumentForecast(facts, decision, Integration.REFUSED, reason)
+        repeated = turn_taken is Turn.REPEAT
         return DocumentForecast(facts, decision, Integration.WOULD_INTEGRATE, None, repeated)
+
+    def _turn(self, facts: DocumentFacts, mailbox: MailboxSettings) -> Turn:
+        """The turn that the document would get; the DPI is assumed to accept what leaves."""
+        self._arrivals += 1
+        key, parent = chain_key(mailbox, facts.id), parent_id(facts)
+        link = Link(
+            holder=str(self._arrivals),
+            order=f"{self._arrivals:09}",
+            version=version_of(facts),
+            masks=facts.masks,
+            patients=patients_of(facts),
+        )
+        chain = self._chains.get(key, Chain()).joined(link)
+        before = self._chains.get(chain_key(mailbox, parent)) if parent else None
+        taken = turn(chain, link.holder, before)
+        refused = taken is Turn.ANOTHER_PATIENT
+        end = Integration.REFUSED if refused else Integration.INTEGRATED
+        self._chains[key] = chain.moved(link.holder, end)
+        return taken
 
 
 def _ended(mail: str, dossier: Dossier, route: Route, reason: str | None) -> Forecast:

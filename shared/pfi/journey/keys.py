@@ -2,6 +2,7 @@
 
 import hashlib
 
+from pfi.ins.matricule import read
 from pfi.journey.records import DocumentFacts, Dossier
 from pfi.journey.settings import MailboxSettings
 from pfi.names import Event
@@ -39,3 +40,9 @@ def parent_id(document: DocumentFacts) -> str | None:
         return None
     root, extension = document.parent
     return f"{root}^{extension}" if extension else root
+
+
+def patients_of(document: DocumentFacts) -> tuple[str, ...]:
+    """Digests of the INS that the document carries, to tell two patients apart in a chain."""
+    found = (read(each.extension, each.root) for each in document.identity.ids)
+    return tuple(sorted({digest("ins", ins.kind, ins.value) for ins in found if ins}))

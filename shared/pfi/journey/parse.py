@@ -11,7 +11,7 @@ from functools import partial
 from pfi.errors import Unavailable
 from pfi.journey.chains import Chain, Link
 from pfi.journey.jobs import Job
-from pfi.journey.keys import chain_key, same_mail, version_of
+from pfi.journey.keys import chain_key, patients_of, same_mail, version_of
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.onward import send_onward
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
@@ -88,7 +88,13 @@ class _Parse:
     def _link(self, number: int, document: DocumentFacts) -> Link:
         holder = f"{self.mail}#{number:04}"
         order = self.known.record.received_at.isoformat()
-        return Link(holder=holder, order=order, version=version_of(document), masks=document.masks)
+        return Link(
+            holder=holder,
+            order=order,
+            version=version_of(document),
+            masks=document.masks,
+            patients=patients_of(document),
+        )
 
     def _advance(self, dossier: Dossier, claim: tuple[Put, ...]) -> Outcome:
         state = MailState.READ if dossier.reason is None else MailState.DECIDED

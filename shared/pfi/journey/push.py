@@ -84,6 +84,8 @@ class _Push:
                 return self._repeat(chain)
             case Turn.DOUBTFUL:
                 return self._unknown(self.known)
+            case Turn.ANOTHER_PATIENT:
+                return self._another_patient()
             case Turn.GO:
                 return self._go(chain, parent)
 
@@ -224,6 +226,13 @@ class _Push:
         )
         self._settle(ended, self.known)
         return Outcome(Log.DOCUMENT_REPEATED, self._facts())
+
+    def _another_patient(self) -> Outcome:
+        """The DPI holds the earlier version for somebody else: a person decides."""
+        reason = Reason.ANOTHER_PATIENT
+        ended = replace(self.document, integration=Integration.REFUSED, reason=reason.value)
+        self._settle(ended, self.known)
+        return Outcome(Log.DOCUMENT_REFUSED, self._facts(reason=reason))
 
     def _unknown(self, known: Versioned[DocumentRecord]) -> Outcome:
         ended = replace(

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from pfi.ins.wording import advice
 from pfi.mail import compose, text
-from pfi.mail.advice import advice
 from pfi.mail.archives import is_archive
 from pfi.mail.compose import Cause, Dispatch, Outgoing, OwnMailbox, outgoing_id
 from pfi.mail.inbound import Mail, Part

@@ -312,3 +312,15 @@ def test_mode_dpi_sends_whatever_has_a_complete_ins_and_lets_the_dpi_decide():
     drive = Drive(settings, patients=())
     [found] = drive.process(letter(document(AISSATA)))
     assert found.route is Route.INTEGRATED
+
+
+@pytest.mark.parametrize("action", ["C", "D"])
+def test_a_document_of_another_patient_is_never_replaced_nor_deleted(action):
+    drive = Drive()
+    first = document(LEA, document_id="2.25.1.1")
+    number = "2.25.1.2" if action == "C" else "2.25.1.1"
+    other = document(YANN, document_id=number, parent="2.25.1.1", version="2", action=action)
+    found = drive.process(letter(first, number=1), letter(other, number=2))
+    assert [each.route for each in found] == [Route.INTEGRATED, Route.FORWARDED]
+    assert found[1].reason == Reason.ANOTHER_PATIENT.value
+    assert len(drive.ports.hospital.received) == 1

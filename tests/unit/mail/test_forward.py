@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from pfi.errors import Misconfigured, Unreadable
+from pfi.ins.wording import ADVICE_FR, advice
 from pfi.mail import mdn
-from pfi.mail.advice import advice
 from pfi.mail.inbound import read
 from pfi.mail.outbound import (
     Cause,
@@ -114,10 +114,9 @@ def test_every_reason_has_a_sentence_for_staff_and_the_volet_s_label(reason):
 
 
 def test_what_to_do_follows_our_reason_then_its_family_then_the_code():
-    assert "Plusieurs dossiers" in advice("906", "PFI-ID-02")
-    assert "L'archive" in advice("906", "PFI-XDM-05")
-    assert "ne porte pas d'INS" in advice("903", "")
-    assert "message d'origine" in advice("999", "inconnu")
+    assert advice("906", "PFI-XDM-05") == ADVICE_FR[Reason.METADATA_INVALID]
+    assert advice("903", "") == ADVICE_FR[Reason.NO_INS]
+    assert advice("999", "inconnu") == ADVICE_FR[Reason.OTHER]
 
 
 @pytest.mark.parametrize(

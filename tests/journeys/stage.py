@@ -1,0 +1,200 @@
+"""The one laptop of the journey tests: what they deliver to it and where they look."""
+
+import hashlib
+import http.client
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from infra.cli.report import MailReport
+from infra.cli.up import report_of
+from infra.local.delivery import Delivery
+from infra.local.laptop import Laptop
+from pfi.journey.ledger import Ledger
+from pfi.journey.records import MailRecord, MailState, ReviewItem
+
+T = TypeVar("T")
+QUEUED = ("Parse", "Match", "Push", "Forward")
+
+
+def eventually(ask: Callable[[], T], seconds: float = 30.0) -> T:
+    """The first true answer within the time, else the last one."""
+    deadline = time.monotonic() + seconds
+    while not (answer := ask()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return answer
+
+
+def digest_of(raw: bytes) -> str:
+    """The name of a mail everywhere."""
+    return hashlib.sha256(raw).hexdigest()
+
+
+@dataclass
+class Stage:
+    """A running laptop, and readers of everything it keeps."""
+
+    laptop: Laptop
+    alarm_queue: str = ""
+    _cache: dict[str, Any] = field(default_factory=dict)
+
+    # putting in
+
+    def process(self, *mails: bytes, mailbox: str = "") -> list[MailReport]:
+        """Deliver mails in order and wait for the end of each."""
+        files = [(f"{number:03}.eml", raw) for number, raw in enumerate(mails, start=1)]
+        delivery = Delivery(self.laptop, lambda _: None, mailbox)
+        return [report_of(each) for each in delivery.run(files)]
+
+    def put(self, raw: bytes, mailbox: str = "") -> str:
+        """Leave a mail in the mailbox and have it collected; nothing is waited for."""
+        settings = self.laptop.settings
+        address = (settings.mailbox(mailbox) or settings.mailboxes[0]).address
+        self.laptop.operator.store.deliver(address, raw)
+        self.collect()
+        return digest_of(raw)
+
+    def collect(self) -> None:
+        """Poll now instead of at the next minute."""
+        function = self.laptop.outputs["FunctionCollect"]
+        self.laptop.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+
+    def drop(self, key: str, raw: bytes) -> str:
+        """Another producer than `collect` writes into the bucket."""
+        bucket = self.laptop.outputs["BucketName"]
+        self.laptop.client("s3").put_object(Bucket=bucket, Key=key, Body=raw)
+        return digest_of(raw)
+
+    def send(self, queue: str, body: str) -> None:
+        """A message of unknown origin in a queue of ours."""
+        url = self.laptop.outputs[f"Queue{queue}Url"]
+        self.laptop.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+
+    @contextmanager
+    def dpi_plays(self, *rules: Mapping[str, Any]) -> Iterator[None]:
+        """Answers of the DPI for a while."""
+        self.laptop.dpi.play(rules)
+        try:
+            yield
+        finally:
+            self.laptop.dpi.play([])
+
+    # looking
+
+    @property
+    def ledger(self) -> Ledger:
+        """The truth."""
+        return Ledger(self.laptop.table(), lambda: datetime.now(UTC))
+
+    def settled(self, mail: str, seconds: float = 40.0) -> MailRecord:
+        """The record of a mail once it is settled or in review."""
+
+        def ended() -> MailRecord | None:
+            known = self.ledger.mail(mail)
+            done = known and (known.record.state is MailState.SETTLED or known.record.review)
+            return known.record if known and done else None
+
+        found = eventually(ended, seconds)
+        assert found, "not settled in time"
+        return found
+
+    def reviews(self, mail: str, at_least: int = 1) -> list[tuple[str, str]]:
+        """(step, reason) of the review items of a mail."""
+
+        def items() -> tuple[ReviewItem, ...]:
+            found = self.ledger.reviews(mail)
+            return found if len(found) >= at_least else ()
+
+        return sorted((each.step, each.reason) for each in eventually(items, 20))
+
+    def mails_at(self, address: str, holding: bytes = b"") -> list[bytes]:
+        """What lies in a mailbox of the operator, as far as it holds these bytes."""
+        return [raw for raw in self.laptop.operator.store.contents(address) if holding in raw]
+
+    def received_by_dpi(self, document: str) -> int:
+        """How many messages about this document the DPI holds as accepted."""
+        return sum(document in each.document for each in self.laptop.dpi.accepted)
+
+    def log_lines(self) -> list[str]:
+        """Every line of every function since the beginning."""
+        logs = self.laptop.client("logs")
+        groups = [
+            each["logGroupName"]
+            for page in logs.get_paginator("describe_log_groups").paginate()
+            for each in page["logGroups"]
+        ]
+        pages = (
+            logs.filter_log_events(logGroupName=group, limit=10_000)["events"] for group in groups
+        )
+        return [event["message"] for page in pages for event in page]
+
+    def told_of(self, mail: str) -> set[str]:
+        """Codes of the log lines about one mail."""
+        found = set()
+        for line in self.log_lines():
+            with suppress(ValueError):
+                told = json.loads(line)
+                if isinstance(told, dict) and told.get("mail") == mail:
+                    found.add(told["code"])
+        return found
+
+    def messages(self) -> dict[str, list[dict[str, Any]]]:
+        """Queue name → messages in it now, hidden ones included; nothing is received."""
+        address = urlsplit(self.laptop.emulator.endpoint)
+        connection = http.client.HTTPConnection(address.netloc, timeout=10)
+        try:
+            connection.request("GET", "/_ministack/sqs/messages")
+            found = json.loads(connection.getresponse().read())["messages"]
+        finally:
+            connection.close()
+        return {
+            name: messages
+            for regions in found.values()
+            for queues in regions.values()
+            for name, messages in queues.items()
+        }
+
+    def depths(self, kind: str = "Dlq") -> dict[str, int]:
+        """Messages, visible or not, in each dead-letter queue (or ``Queue``)."""
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        sqs, outputs = self.laptop.client("sqs"), self.laptop.outputs
+        found = {}
+        for step in QUEUED:
+            given = sqs.get_queue_attributes(
+                QueueUrl=outputs[f"{kind}{step}Url"], AttributeNames=names
+            )["Attributes"]
+            found[step] = sum(int(given[name]) for name in names)
+        return found
+
+    def at_rest(self) -> bool:
+        """True when every queue and dead-letter queue empties."""
+        return eventually(
+            lambda: not any((*self.depths("Queue").values(), *self.depths().values())), 40
+        )
+
+    def table_items(self) -> Iterator[dict[str, Any]]:
+        """Every item of the ledger and of the patient base."""
+        pages = self.laptop.client("dynamodb").get_paginator("scan")
+        for table in ("LedgerTable", "PatientsTable"):
+            for page in pages.paginate(TableName=self.laptop.outputs[table]):
+                yield from page["Items"]
+
+    def objects(self) -> dict[str, bytes]:
+        """Key → body of everything in the bucket."""
+        s3, bucket = self.laptop.client("s3"), self.laptop.outputs["BucketName"]
+        keys = [
+            each["Key"]
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+            for each in page.get("Contents", ())
+        ]
+        return {key: s3.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
+
+
+def outcomes(reports: Sequence[MailReport]) -> list[tuple[str, str | None]]:
+    """Route and reason of each mail."""
+    return [(each.route, each.reason) for each in reports]
