@@ -7,7 +7,7 @@ patterns of actions (``s3:Abort*``, ``kms:GenerateDataKey*``, tagging, legal hol
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aws_cdk import Stack, aws_iam, aws_kms
+from aws_cdk import ArnFormat, Stack, aws_iam, aws_kms
 from aws_cdk import aws_sqs as sqs
 
 
@@ -30,11 +30,12 @@ def use_key(
     key: aws_kms.IKey, service: str, actions: Sequence[str] = ("kms:Decrypt",)
 ) -> aws_iam.PolicyStatement:
     """Use of a key through one service only: the function itself cannot decrypt anything."""
-    region = Stack.of(key).region
+    stack = Stack.of(key)
+    through = f"{service}.{stack.region}.{stack.url_suffix}"
     return aws_iam.PolicyStatement(
         actions=list(actions),
         resources=[key.key_arn],
-        conditions={"StringEquals": {"kms:ViaService": f"{service}.{region}.amazonaws.com"}},
+        conditions={"StringEquals": {"kms:ViaService": through}},
     )
 
 
@@ -64,4 +65,38 @@ def consume(queue: sqs.IQueue, key: aws_kms.IKey) -> Grant:
             ),
             use_key(key, "sqs"),
         )
+    )
+
+
+def stand_in_vpc(name: str, stack: Stack) -> Grant:
+    """What Lambda needs to give a function an address in the VPC. These rights are AWS's for every
+    such function: interfaces have no name before they exist. Lambda uses them itself; the second
+    statement takes them from the code that runs (AWS's own advice)."""
+    actions = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    ]
+    function = stack.format_arn(
+        service="lambda",
+        resource="function",
+        resource_name=name,
+        arn_format=ArnFormat.COLON_RESOURCE_NAME,
+    )
+    code = aws_iam.PolicyStatement(
+        effect=aws_iam.Effect.DENY,
+        actions=actions,
+        resources=["*"],
+        conditions={"ArnEquals": {"lambda:SourceFunctionArn": function}},
+    )
+    reason = (
+        "Network interfaces have no name before they exist, and describing them knows no resource. "
+        "The code of the function is denied the same actions."
+    )
+    return Grant(
+        statements=(allow(actions, ["*"]), code),
+        accepted={"AwsSolutions-IAM5[Resource::*]": reason},
     )

@@ -4,6 +4,8 @@ It runs unchanged on AWS and in the emulator. One resource type that the emulato
 makes it refuse the whole template, so network and guard rails live in stacks of their own.
 """
 
+from collections.abc import Mapping
+
 from aws_cdk import (
     AssetHashType,
     Aws,
@@ -21,21 +23,32 @@ from constructs import Construct
 
 from infra.aws import packaging
 from infra.aws.fixed import fixed
+from infra.aws.guard import Held
 from infra.aws.names import EEA_REGIONS, QUEUED, STEPS, Deployment
+from infra.aws.network import Reach
 from infra.aws.observability import (
     Alarms,
     Observed,
     dashboard,
+    ring_for_certificates,
     ring_for_the_product,
 )
-from infra.aws.pipeline import Code, Site, Step, let_bucket_send, let_logs_use
-from infra.aws.storage import DOCUMENTS, INCOMING, Storage
+from infra.aws.peers import LEAVING
+from infra.aws.pipeline import Code, Site, Step, let_bucket_send
+from infra.aws.storage import DOCUMENTS, INCOMING, TRUST, Storage
+from infra.aws.traces import let_logs_use
 
 
 class CoreStack(Stack):
     """Everything a mail goes through."""
 
-    def __init__(self, scope: Construct, construct_id: str, place: Deployment) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        place: Deployment,
+        reach: Mapping[str, Reach],
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
@@ -46,7 +59,8 @@ class CoreStack(Stack):
         )
         self.place = place
         self.store = Storage(self, "Storage", place)
-        self.site = Site(place, self._code(), key := self._flow_key(), self._alarms(key))
+        alarms = Alarms(self, "Alarms", place, key := self._flow_key())
+        self.site = Site(place, self._code(), key, alarms, reach)
         self.steps = {name: Step(self, name, self.site) for name in STEPS}
         self._wire()
         self._watch()
@@ -54,13 +68,22 @@ class CoreStack(Stack):
         if not place.local:
             self._refuse_other_regions()
 
+    def held(self) -> Held:
+        """What the guard stack watches."""
+        store = self.store
+        return Held(store.key, store.mails, (store.ledger, store.patients), self.site.alarms.topic)
+
     def _wire(self) -> None:
         """Who may read, write and send what: the arrows of the picture."""
         store, steps = self.store, self.steps
         collect, parse, match = steps["collect"], steps["parse"], steps["match"]
         push, forward, review = steps["push"], steps["forward"], steps["review"]
-        for step in steps.values():
-            step.use(store.keeping_ledger(), store.reading_settings())
+        for name, step in steps.items():
+            step.use(store.reading_settings())
+            if name != "certificates":
+                step.use(store.keeping_ledger())
+            if name in LEAVING:
+                step.use(store.reading(TRUST))
 
         collect.use(store.writing(INCOMING), store.reading_secret("mssante"), parse.give_up())
         collect.every_minute(enabled=self.place.collect)
@@ -76,9 +99,18 @@ class CoreStack(Stack):
         push.use(push.door(), forward.door(), push.give_up())
         forward.use(store.reading(INCOMING, DOCUMENTS), store.reading_secret("mssante"))
         forward.use(forward.give_up())
+        self._look_after_certificates(steps["certificates"])
         for name in QUEUED:
             review.receive(steps[name].dead_letters, batch=10)
             review.use(steps[name].name_of_dead_letters())
+
+    def _look_after_certificates(self, step: Step) -> None:
+        """Reads both secrets daily, and writes newer revocation lists into them or beside them."""
+        store = self.store
+        step.use(store.reading(TRUST), store.writing(TRUST))
+        for peer in store.secrets:
+            step.use(store.reading_secret(peer), store.replacing_secret(peer))
+        step.every_day()
 
     def _flow_key(self) -> aws_kms.Key:
         """The key of queues, alarms and logs. Not the key of the bucket: the bucket announces to a
@@ -92,11 +124,8 @@ class CoreStack(Stack):
         )
         key.add_alias(f"alias/{self.place.name}-flow")
         if not self.place.local:
-            let_logs_use(key, self.place)
+            let_logs_use(key, self.place, [f"/aws/lambda/{self.place.name}-*"])
         return fixed(key, "FlowKey")
-
-    def _alarms(self, key: aws_kms.Key) -> Alarms:
-        return Alarms(self, "Alarms", self.place, key)
 
     def _code(self) -> Code:
         """In the emulator the wheels come from the virtual environment it runs in: a layer of
@@ -124,7 +153,8 @@ class CoreStack(Stack):
 
     def _watch(self) -> None:
         functions = {name: step.function for name, step in self.steps.items()}
-        ring_for_the_product(self.site.alarms, collecting=self.place.collect)
+        ring_for_the_product(self.site.alarms, self.place)
+        ring_for_certificates(self.site.alarms, self.place.thresholds)
         queues = {name: self.steps[name].queue for name in QUEUED}
         dead = {name: self.steps[name].dead_letters for name in QUEUED}
         dashboard(self, self.place, Observed(functions, queues, dead))

@@ -6,6 +6,9 @@
 from aws_cdk import Acknowledgment, Validations
 from constructs import IConstruct
 
+MAILS_EXPORT = "ExportsOutputFnGetAttMailsArn7DC79C57"
+"""How the bucket's ARN is called in findings about another stack, after the core stack's name."""
+
 
 def explain(construct: IConstruct, rule: str, reason: str) -> None:
     """Accept one finding on one construct, for this reason."""

@@ -13,7 +13,9 @@ _C = TypeVar("_C", bound=IConstruct)
 
 
 def cfn(construct: IConstruct) -> CfnResource:
-    """The CloudFormation resource below a construct."""
+    """The CloudFormation resource below a construct, or the construct when it is one."""
+    if isinstance(construct, CfnResource):
+        return construct
     return cast("CfnResource", construct.node.default_child)
 
 

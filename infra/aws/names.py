@@ -5,9 +5,14 @@ product; `tests/infra` compares both lists.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
+
+from infra.aws.peers import NetworkPlan
+from infra.aws.refused import RefusedContextError
+from infra.aws.retention import Retention
+from infra.aws.thresholds import Thresholds
 
 EEA_REGIONS: Final = (
     "eu-west-3",  # Paris
@@ -16,11 +21,15 @@ EEA_REGIONS: Final = (
     "eu-north-1",  # Stockholm
     "eu-south-1",  # Milan
     "eu-south-2",  # Spain
+    "eusc-de-east-1",  # European Sovereign Cloud, Brandenburg
 )
 """HDS, exigence 28: health data is stored in the EEA only. London and Zurich are not in it."""
 
 METRICS_NAMESPACE: Final = "PFI"
 ROUTES: Final = ("integrated", "forwarded", "replied", "review", "duplicate", "filed")
+
+CERTIFICATES: Final = ("mssante", "dpi")
+"""The peers whose certificates and revocation lists are watched: the dimension `certificate`."""
 
 PYTHON: Final = "3.13"
 LAYER_PLATFORM: Final = "aarch64-manylinux_2_28"
@@ -33,8 +42,26 @@ class Target(StrEnum):
     LOCAL = "local"
 
 
-class RefusedContextError(ValueError):
-    """A context value that no stack may be synthesised with; the text is for the operator."""
+class Environment(StrEnum):
+    """Real patients, or invented ones. One account each (PGSSI-S 4.2.2.10)."""
+
+    PRODUCTION = "production"
+    TEST = "test"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardPlan:
+    """What the guard rails around the core are made from."""
+
+    malware: bool = False
+    """Scan every mail that arrives (GuardDuty); a mail that is not clean cannot be read."""
+    compliance: bool = True
+    """Object Lock of the audit trail that not even the account's root can lift."""
+    budget: int = 300
+    """Monthly amount; 0 makes no budget."""
+    break_glass: tuple[str, ...] = ()
+    """ARNs of who may take the emergency role; empty: whoever IAM of the account allows to."""
+    alarm_emails: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +71,30 @@ class Deployment:
     target: Target = Target.AWS
     name: str = "pfi"
     region: str = "eu-west-3"
-    retention_days: int = 30
+    environment: Environment = Environment.PRODUCTION
     concurrency: int = 10
+    push_concurrency: int = 2
     collect: bool = True
+    reserve: bool = True
+    retention: Retention = field(default_factory=Retention)
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    network: NetworkPlan | None = None
+    guard: GuardPlan = field(default_factory=GuardPlan)
 
     @property
     def local(self) -> bool:
         """True in the emulator: nothing is protected from deletion, nothing is worth it."""
         return self.target is Target.LOCAL
+
+    @property
+    def sovereign(self) -> bool:
+        """True in the European Sovereign Cloud, a partition of its own."""
+        return self.region.startswith("eusc-")
+
+    @property
+    def suffix(self) -> str:
+        """Domain of the partition, for principals that bear a region in their name."""
+        return "amazonaws.eu" if self.sovereign else "amazonaws.com"
 
     def __post_init__(self) -> None:
         if self.region not in EEA_REGIONS:
@@ -59,33 +102,42 @@ class Deployment:
                 f"region {self.region!r} refused: health data stays in the European Economic Area "
                 f"(HDS, exigence 28). Accepted regions: {', '.join(EEA_REGIONS)}."
             )
-        if not (self.name.isascii() and self.name.replace("-", "").isalnum()) or len(
-            self.name
-        ) not in range(2, 25):
+        self._check_name()
+        for figure in (self.concurrency, self.push_concurrency):
+            if not 2 <= figure <= 1000:
+                raise RefusedContextError("concurrency: 2 to 1000 (limits of an SQS event source)")
+
+    def _check_name(self) -> None:
+        name = self.name
+        if not (name.isascii() and name.replace("-", "").isalnum()) or len(name) not in range(
+            2, 25
+        ):
             raise RefusedContextError("name: 2 to 24 letters, digits or hyphens")
-        if not self.name[0].isalpha() or not self.name.islower():
+        if not name[0].isalpha() or not name.islower():
             raise RefusedContextError("name: lower case, and a letter first")
-        if self.retention_days < 1:
-            raise RefusedContextError("retention: at least one day")
-        if not 2 <= self.concurrency <= 1000:
-            raise RefusedContextError("concurrency: 2 to 1000 (limits of an SQS event source)")
+        test = self.environment is Environment.TEST
+        if not self.local and name.endswith("-test") != test:
+            raise RefusedContextError(
+                "environment and name disagree: the name of a test installation ends in -test, "
+                "and no other does"
+            )
 
+    def reserved(self, step: str) -> int | None:
+        """Executions that belong to a function alone: what it may use is what it has, so that a
+        flood elsewhere in the account cannot starve it, nor it the account.
 
-def deployment(context: Mapping[str, Any]) -> Deployment:
-    """Read the context keys target, name, region, retention, concurrency and collect."""
-    try:
-        return Deployment(
-            target=Target(context.get("target") or "aws"),
-            name=str(context.get("name") or "pfi"),
-            region=str(context.get("region") or "eu-west-3"),
-            retention_days=int(context.get("retention") or 30),
-            concurrency=int(context.get("concurrency") or 10),
-            collect=str(context.get("collect") or "on") != "off",
-        )
-    except RefusedContextError:
-        raise
-    except ValueError as wrong:
-        raise RefusedContextError(f"context: {wrong}") from None
+        Of the account's quota AWS keeps 100 for functions without a reservation: an account with
+        a quota too small for that needs ``reserve=off`` until it is raised.
+        """
+        if step in CLOCKED:
+            return 1  # two at once would fetch every mail, or every list, twice
+        return sum(self.pollers(step)) if self.reserve else None
+
+    def pollers(self, step: str) -> tuple[int, ...]:
+        """The cap of each event source of a step."""
+        if step == "review":
+            return (2,) * len(QUEUED)
+        return (self.push_concurrency if STEPS[step].one_by_one else self.concurrency,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +154,6 @@ class StepFigures:
     memory: int
     receives: int | None = None
     local_visibility: int = 20
-    oldest_alarm: int = 900
     one_by_one: bool = False
 
     def timeout_on(self, target: Target) -> int:
@@ -126,12 +177,15 @@ STEPS: Final[Mapping[str, StepFigures]] = {
         memory=1024,
         receives=40,
         local_visibility=30,
-        oldest_alarm=3600,
         one_by_one=True,
     ),
     "forward": StepFigures(timeout=60, local_timeout=15, memory=1024, receives=12),
     "review": StepFigures(timeout=30, local_timeout=10, memory=512),
+    "certificates": StepFigures(timeout=120, local_timeout=30, memory=512),
 }
 
 QUEUED: Final = tuple(step for step, figures in STEPS.items() if figures.receives)
 """The steps that have a queue and a dead-letter queue."""
+
+CLOCKED: Final = ("collect", "certificates")
+"""The steps that a clock starts."""

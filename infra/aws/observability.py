@@ -16,11 +16,15 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.aws.names import METRICS_NAMESPACE, ROUTES, Deployment
+from infra.aws.names import CERTIFICATES, METRICS_NAMESPACE, ROUTES, Deployment
+from infra.aws.thresholds import Thresholds
 
 MISSING_IS_FINE: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 MISSING_IS_BAD: Final = cloudwatch.TreatMissingData.BREACHING
 _MINUTE: Final = Duration.minutes(1)
+_DAY: Final = Duration.days(1)
+_ABOVE: Final = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
+_BELOW: Final = cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD
 
 
 def metric(
@@ -44,6 +48,8 @@ class Watch:
     times: int = 1
     missing: cloudwatch.TreatMissingData = MISSING_IS_FINE
     acting: bool = True
+    at_or_below: bool = False
+    """The other way round: for what runs out."""
 
 
 class Alarms(Construct):
@@ -61,12 +67,34 @@ class Alarms(Construct):
             master_key=key,
             enforce_ssl=not place.local,
         )
+        for number, address in enumerate(place.guard.alarm_emails, 1):
+            aws_sns.CfnSubscription(
+                self,
+                f"Email{number}",
+                protocol="email",
+                endpoint=address,
+                topic_arn=self.topic.topic_arn,
+            )
+        if not place.local:
+            self._let_budgets_publish()
+        services = ["cloudwatch.amazonaws.com"]
+        services += [] if place.local else ["budgets.amazonaws.com"]
         # CloudWatch publishes with its own identity: without this it fails in silence.
         key.add_to_resource_policy(
             aws_iam.PolicyStatement(
-                principals=[aws_iam.ServicePrincipal("cloudwatch.amazonaws.com")],
+                principals=[aws_iam.ServicePrincipal(each) for each in services],
                 actions=["kms:Decrypt", "kms:GenerateDataKey*"],
                 resources=["*"],
+                conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
+            )
+        )
+
+    def _let_budgets_publish(self) -> None:
+        self.topic.add_to_resource_policy(
+            aws_iam.PolicyStatement(
+                principals=[aws_iam.ServicePrincipal("budgets.amazonaws.com")],
+                actions=["sns:Publish"],
+                resources=[self.topic.topic_arn],
                 conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
             )
         )
@@ -83,7 +111,7 @@ class Alarms(Construct):
             metric=watched,
             threshold=watch.above,
             evaluation_periods=watch.times,
-            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD,
+            comparison_operator=_BELOW if watch.at_or_below else _ABOVE,
             treat_missing_data=watch.missing,
             actions_enabled=watch.acting,
         )
@@ -91,27 +119,52 @@ class Alarms(Construct):
         return alarm
 
 
-def ring_for_the_product(alarms: Alarms, *, collecting: bool) -> None:
+def ring_for_the_product(alarms: Alarms, place: Deployment) -> None:
     """Alarms that belong to no single step."""
+    limits = place.thresholds
     alarms.ring(
         "review",
         metric("ReviewEntries"),
-        Watch(0),
+        Watch(limits.review_entries),
         "Des courriels attendent une décision humaine : `pfi review list`.",
     )
     alarms.ring(
         "outcome-unknown",
         metric("OutcomeUnknown"),
-        Watch(0),
+        Watch(limits.outcome_unknown),
         "Le DPI n'a pas répondu : le document y est peut-être déjà. Vérifier avant tout renvoi.",
     )
     alarms.ring(
         "poll-age",
         metric("PollAgeSeconds", statistic="Maximum"),
         # With the poller switched off on purpose it must not page anybody.
-        Watch(300, missing=MISSING_IS_BAD, acting=collecting),
+        Watch(limits.poll_age_s, missing=MISSING_IS_BAD, acting=place.collect),
         "Les boîtes MSSanté ne sont plus relevées : opérateur, certificat ou fonction collect.",
     )
+
+
+def ring_for_certificates(alarms: Alarms, limits: Thresholds) -> None:
+    """A certificate or a revocation list that runs out stops the mails on a known day. Looked at
+    daily by the product; the value of a peer is that of its certificate which ends first."""
+    notices = {
+        "notice": (limits.certificate_notice_days, "commander le suivant"),
+        "warning": (limits.certificate_warning_days, "installer et essayer le suivant"),
+        "urgent": (limits.certificate_urgent_days, "les courriels s'arrêteront ce jour-là"),
+    }
+    for peer in CERTIFICATES:
+        for level, (days, what) in notices.items():
+            alarms.ring(
+                f"certificate-{peer}-{level}",
+                metric("CertificateDaysLeft", statistic="Minimum", period=_DAY, certificate=peer),
+                Watch(days, at_or_below=True),
+                f"Un certificat {peer} expire dans {days} jours ou moins : {what}.",
+            )
+        alarms.ring(
+            f"crl-{peer}",
+            metric("CrlAgeHours", statistic="Maximum", period=_DAY, certificate=peer),
+            Watch(limits.crl_age_h),
+            f"La liste de révocation {peer} n'est plus renouvelée : les connexions cesseront.",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +260,17 @@ def _machinery(observed: Observed) -> list[list[cloudwatch.IWidget]]:
         ],
         [
             _graph(
+                "Certificats : jours avant expiration",
+                _by_certificate("CertificateDaysLeft", "Minimum"),
+            ),
+            _graph(
+                "Listes de révocation : heures restantes",
+                _by_certificate("CrlHoursLeft", "Minimum"),
+            ),
+            _graph("Listes de révocation : âge (h)", _by_certificate("CrlAgeHours", "Maximum")),
+        ],
+        [
+            _graph(
                 "Durée des fonctions, 95e centile (ms)",
                 [f.metric_duration(label=s, statistic="p95") for s, f in functions.items()],
             ),
@@ -221,6 +285,13 @@ def _machinery(observed: Observed) -> list[list[cloudwatch.IWidget]]:
                 ],
             ),
         ],
+    ]
+
+
+def _by_certificate(name: str, statistic: str) -> list[cloudwatch.IMetric]:
+    return [
+        metric(name, statistic=statistic, period=_DAY, certificate=peer).with_(label=peer)
+        for peer in CERTIFICATES
     ]
 
 

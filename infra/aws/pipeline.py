@@ -1,24 +1,24 @@
 """One step of the journey: its queue, its dead-letter queue, its function and their alarms."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack, aws_events, aws_iam, aws_kms
+from aws_cdk import Aws, Duration, Stack, aws_events, aws_iam, aws_kms
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.aws import access
 from infra.aws.access import Grant
 from infra.aws.explained import explain
-from infra.aws.fixed import fixed
-from infra.aws.names import METRICS_NAMESPACE, STEPS, Deployment
+from infra.aws.fixed import cfn, fixed
+from infra.aws.names import CLOCKED, METRICS_NAMESPACE, STEPS, Deployment
+from infra.aws.network import Reach
 from infra.aws.observability import Alarms, Watch, metric
-
-_FORTNIGHT = Duration.days(14)
-"""The most SQS keeps. On the main queues too: a message keeps its first date when it moves to the
-dead-letter queue, so a short retention before would cut the time left for a review."""
+from infra.aws.retention import QUEUE_DAYS
+from infra.aws.traces import log_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,8 @@ class Site:
     code: Code
     key: aws_kms.Key
     alarms: Alarms
+    reach: Mapping[str, Reach]
+    """The functions that stand in a VPC, and where; none of them in the emulator."""
 
 
 class Step(Construct):
@@ -49,7 +51,9 @@ class Step(Construct):
         self.step = step
         self.figures = STEPS[step]
         self._site = site
-        self._logs = self._log_group()
+        self._logs = log_group(
+            self, "Logs", f"/aws/lambda/{site.place.name}-{step}", site.place, site.key
+        )
         self._role = self._minimal_role()
         self.function = self._function()
         self._queues: tuple[sqs.Queue, sqs.Queue] | None = None
@@ -59,6 +63,8 @@ class Step(Construct):
             self.receive(self.queue, batch=1 if self.figures.one_by_one else 10)
             # The address of its own queue: a failed message gets its back-off there.
             self.use(Grant({f"PFI_QUEUE_{step.upper()}": self.queue.queue_url}))
+        if step in site.reach:
+            self._stand_in_vpc(site.reach[step])
         self._watch_function()
 
     @property
@@ -99,29 +105,34 @@ class Step(Construct):
 
     def receive(self, queue: sqs.Queue, *, batch: int) -> None:
         """Poll a queue. Concurrency is capped here: 2 is the least that SQS accepts."""
-        alone = self.figures.one_by_one or not self.figures.receives
         self.use(access.consume(queue, self._site.key))
         self.function.add_event_source_mapping(
             f"From{queue.node.id}{queue.node.scope.node.id if queue.node.scope else ''}",
             event_source_arn=queue.queue_arn,
             batch_size=batch,
-            max_concurrency=2 if alone else self._site.place.concurrency,
+            max_concurrency=self._site.place.pollers(self.step)[0],
             report_batch_item_failures=True,
         )
 
     def every_minute(self, *, enabled: bool) -> None:
         """Run on a clock. The next tick is the retry: a late or failed call is not repeated."""
-        self.function.configure_async_invoke(retry_attempts=0, max_event_age=Duration.minutes(1))
+        self._on_clock("EveryMinute", Duration.minutes(1), retries=0, enabled=enabled)
+
+    def every_day(self) -> None:
+        """Once a day, and twice again within the hour when it fails."""
+        self._on_clock("EveryDay", Duration.days(1), retries=2, enabled=True)
+
+    def _on_clock(self, rule: str, rate: Duration, *, retries: int, enabled: bool) -> None:
+        late = Duration.minutes(60 if retries else 1)
+        self.function.configure_async_invoke(retry_attempts=retries, max_event_age=late)
         aws_events.Rule(
             self,
-            "EveryMinute",
+            rule,
             rule_name=f"{self._site.place.name}-{self.step}",
-            schedule=aws_events.Schedule.rate(Duration.minutes(1)),
+            schedule=aws_events.Schedule.rate(rate),
             enabled=enabled,
             targets=[
-                targets.LambdaFunction(
-                    self.function, retry_attempts=0, max_event_age=Duration.minutes(1)
-                )
+                targets.LambdaFunction(self.function, retry_attempts=retries, max_event_age=late)
             ],
         )
 
@@ -154,7 +165,7 @@ class Step(Construct):
             encryption=sqs.QueueEncryption.KMS,
             encryption_master_key=self._site.key,
             enforce_ssl=not self._site.place.local,
-            retention_period=_FORTNIGHT,
+            retention_period=Duration.days(QUEUE_DAYS),
             visibility_timeout=Duration.seconds(visibility),
             dead_letter_queue=dead,
         )
@@ -174,7 +185,7 @@ class Step(Construct):
             architecture=code.architecture,
             memory_size=self.figures.memory,
             timeout=Duration.seconds(self.figures.timeout_on(place.target)),
-            reserved_concurrent_executions=1 if self.step == "collect" else None,
+            reserved_concurrent_executions=place.reserved(self.step),
             # `push` sends a job back to its own queue while the parent document is in flight.
             # Lambda takes that for a runaway loop after some 16 rounds and drops the message.
             recursive_loop=lambda_.RecursiveLoop.ALLOW if self.step == "push" else None,
@@ -197,6 +208,15 @@ class Step(Construct):
         )
         return function
 
+    def _stand_in_vpc(self, reach: Reach) -> None:
+        cast(
+            "lambda_.CfnFunction", cfn(self.function)
+        ).vpc_config = lambda_.CfnFunction.VpcConfigProperty(
+            subnet_ids=list(reach.subnets), security_group_ids=[reach.security_group]
+        )
+        name = f"{self._site.place.name}-{self.step}"
+        self.use(access.stand_in_vpc(name, Stack.of(self)))
+
     def _minimal_role(self) -> aws_iam.Role:
         """A role without AWS's managed policy, which may write to every log group there is."""
         role = aws_iam.Role(
@@ -207,89 +227,53 @@ class Step(Construct):
         )
         return role
 
-    def _log_group(self) -> logs.LogGroup:
-        """Six months (PGSSI-S 7.2.2.5), then erased. Kept on deletion of the stack: traces are
-        owed for as long, but gone with a first installation that failed, so that the next can."""
-        place = self._site.place
-        return logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=f"/aws/lambda/{place.name}-{self.step}",
-            retention=logs.RetentionDays.SIX_MONTHS,
-            encryption_key=None if place.local else self._site.key,
-            removal_policy=RemovalPolicy.DESTROY
-            if place.local
-            else RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
-        )
-
     def _watch_queues(self) -> None:
         step, ring = self.step, self._site.alarms.ring
-        minutes = self.figures.oldest_alarm // 60
+        limits = self._site.place.thresholds
+        age = limits.age(step)
         ring(
             f"{step}-dlq",
             self.dead_letters.metric_approximate_number_of_messages_visible(
                 period=Duration.minutes(1), statistic="Maximum"
             ),
-            Watch(0, times=5),
+            Watch(limits.dead_letters, times=5),
             f"La file d'échec de {step} ne se vide pas : la fonction review ne l'enregistre plus.",
         )
         ring(
             f"{step}-age",
             self.queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1)),
-            Watch(self.figures.oldest_alarm),
-            f"Un message attend l'étape {step} depuis plus de {minutes} minutes.",
+            Watch(age),
+            f"Un message attend l'étape {step} depuis plus de {age // 60} minutes.",
         )
         # SQS leaves a message received more than three times out of its age metric: during a long
         # breakdown of the DPI or of the relay the alarm above falls silent. This one does not.
         ring(
             f"{step}-failing",
             metric("StepErrors", period=Duration.minutes(15), step=step),
-            Watch(0, times=2),
+            Watch(limits.step_errors, times=2),
             f"L'étape {step} échoue sans interruption depuis une demi-heure.",
         )
 
     def _watch_function(self) -> None:
         """One throttle alarm per function and no sum of all: the emulator knows no metric math.
 
-        None for `collect`, which runs alone: a poll of more than a minute throttles the next one
-        by design, and the age of the last poll has its own alarm.
+        None for `collect` and `certificates`, which run alone: a poll of more than a minute
+        throttles the next one by design, and the age of the last poll has its own alarm.
         """
-        five = Duration.minutes(5)
+        five, limits = Duration.minutes(5), self._site.place.thresholds
         self._site.alarms.ring(
             f"{self.step}-errors",
             self.function.metric_errors(period=five),
-            Watch(0),
+            Watch(limits.function_errors),
             f"La fonction {self.step} s'est arrêtée sur une erreur imprévue : voir son journal.",
         )
-        if self.step != "collect":
+        if self.step not in CLOCKED:
             self._site.alarms.ring(
                 f"{self.step}-throttles",
                 self.function.metric_throttles(period=five),
-                Watch(0),
-                f"Des exécutions de {self.step} sont refusées : quota Lambda du compte atteint.",
+                Watch(limits.function_throttles),
+                f"Des exécutions de {self.step} sont refusées : quota Lambda atteint.",
             )
-
-
-def let_logs_use(key: aws_kms.Key, place: Deployment) -> None:
-    """CloudWatch Logs encrypts with our key for this installation's log groups only.
-
-    The groups are named by string: a reference would close a cycle with the key.
-    """
-    arn = Stack.of(key).format_arn(service="logs", resource=f"log-group:/aws/lambda/{place.name}-*")
-    key.add_to_resource_policy(
-        aws_iam.PolicyStatement(
-            principals=[aws_iam.ServicePrincipal(f"logs.{place.region}.amazonaws.com")],
-            actions=[
-                "kms:Encrypt*",
-                "kms:Decrypt*",
-                "kms:ReEncrypt*",
-                "kms:GenerateDataKey*",
-                "kms:Describe*",
-            ],
-            resources=["*"],
-            conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": arn}},
-        )
-    )
 
 
 def let_bucket_send(queue: sqs.Queue, key: aws_kms.Key) -> None:

@@ -19,14 +19,14 @@ from constructs import Construct
 from infra.aws.access import Grant, allow, use_key
 from infra.aws.explained import explain
 from infra.aws.fixed import cfn, fixed
+from infra.aws.malware import only_clean_mails, scanner_arn
 from infra.aws.names import Deployment
+from infra.aws.retention import TRUST_DAYS
 
 INCOMING: Final = "incoming/"
 DOCUMENTS: Final = "documents/"
-NONCURRENT_DAYS: Final = 7
-"""Days an overwritten or expired body can still be brought back; then it is erased."""
-TRACE_DAYS: Final = 180
-"""PGSSI-S 7.2.2.5: technical traces are kept six months, then erased."""
+TRUST: Final = "trust/"
+"""Revocation lists too long for a secret: public, named by their digest."""
 
 _LEDGER_ACTIONS: Final = (
     "dynamodb:BatchGetItem",
@@ -153,6 +153,18 @@ class Storage(Construct):
             ),
         )
 
+    def replacing_secret(self, peer: str) -> Grant:
+        """Write the credentials of one peer: a revocation list stands beside them."""
+        arn = Stack.of(self).format_arn(
+            service="secretsmanager", resource="secret", resource_name=None
+        )
+        return Grant(
+            statements=(
+                allow(["secretsmanager:PutSecretValue"], [f"{arn}:{self.secrets[peer]}-??????"]),
+                use_key(self.key, "secretsmanager", ["kms:Decrypt", "kms:GenerateDataKey"]),
+            )
+        )
+
     def reading_settings(self) -> Grant:
         """The settings of the installation."""
         arn = Stack.of(self).format_arn(service="ssm", resource=f"parameter{self.settings_name}")
@@ -189,17 +201,20 @@ class Storage(Construct):
             lifecycle_rules=self._expiry(),
             removal_policy=self._removal,
         )
+        if self._place.guard.malware and not self._place.local:
+            only_clean_mails(mails, scanner_arn(mails, self._place))
         return fixed(mails, "Mails")
 
     def _expiry(self) -> list[s3.LifecycleRule]:
         """Bodies expire by the retention; the last rule erases what versioning would keep."""
-        kept = Duration.days(self._place.retention_days)
+        kept = Duration.days(self._place.retention.mail_days)
         return [
             s3.LifecycleRule(id="mails", prefix=INCOMING, expiration=kept),
             s3.LifecycleRule(id="documents", prefix=DOCUMENTS, expiration=kept),
+            s3.LifecycleRule(id="trust", prefix=TRUST, expiration=Duration.days(TRUST_DAYS)),
             s3.LifecycleRule(
                 id="leftovers",
-                noncurrent_version_expiration=Duration.days(NONCURRENT_DAYS),
+                noncurrent_version_expiration=Duration.days(self._place.retention.version_days),
                 expired_object_delete_marker=True,
                 abort_incomplete_multipart_upload_after=Duration.days(1),
             ),
@@ -218,7 +233,11 @@ class Storage(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             enforce_ssl=True,
             minimum_tls_version=1.2,
-            lifecycle_rules=[s3.LifecycleRule(id="traces", expiration=Duration.days(TRACE_DAYS))],
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="traces", expiration=Duration.days(self._place.retention.trace_days)
+                )
+            ],
             removal_policy=self._removal,
         )
         return fixed(logs, "AccessLogs")

@@ -7,7 +7,20 @@ from importlib import import_module
 
 from infra.cli.options import CommandFailed
 
-COMMANDS = ("up", "send", "status", "explain")
+COMMANDS = (
+    "up",
+    "send",
+    "status",
+    "explain",
+    "config",
+    "certificates",
+    "pause",
+    "resume",
+    "export",
+    "destroy",
+    "deploy",
+    "cost",
+)
 """Modules of this package, one per sub-command."""
 
 

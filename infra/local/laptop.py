@@ -115,7 +115,7 @@ class Laptop:
             run_budget_s=20,
         )
         dpis = tuple(
-            replace(each, host="127.0.0.1", port=self.dpi.port, hold_s=HOLD_S,
+            replace(each, host="127.0.0.1", port=self.dpi.port, hold_s=min(each.hold_s, HOLD_S),
                     connect_timeout_s=2, ack_timeout_s=ACK_TIMEOUT_S)
             for each in settings.dpis
         )  # fmt: skip

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     NOT_ANSWERABLE = "PFI-MAIL-06"
     BOUNCED = "PFI-MAIL-07"
     SAME_MAIL = "PFI-MAIL-08"
+    TOO_MANY_NOTICES = "PFI-MAIL-09"
     NO_XDM = "PFI-XDM-01"
     ZIP_UNREADABLE = "PFI-XDM-02"
     ZIP_UNSAFE = "PFI-XDM-03"
@@ -57,6 +58,7 @@ class Reason(StrEnum):
     MATRICULE_MALFORMED = "PFI-ID-08"
     BASE_INCOMPLETE = "PFI-ID-09"
     ANOTHER_PATIENT = "PFI-ID-10"
+    BASE_CHANGED = "PFI-ID-11"
     DPI_UNAVAILABLE = "PFI-DPI-01"
     DPI_RETRY_LATER = "PFI-DPI-02"
     DPI_OUTCOME_UNKNOWN = "PFI-DPI-03"
@@ -72,6 +74,7 @@ class Reason(StrEnum):
     SETTING_MISSING = "PFI-EDGE-07"
     JOB_UNREADABLE = "PFI-EDGE-08"
     UNEXPECTED = "PFI-EDGE-09"
+    RELAY_OUTCOME_UNKNOWN = "PFI-EDGE-10"
 
     @property
     def outward(self) -> str:
@@ -104,6 +107,7 @@ class Step(StrEnum):
     FORWARD = "forward"
     REVIEW = "review"
     FEED = "feed"
+    CERTIFICATES = "certificates"
 
 
 class Event(StrEnum):

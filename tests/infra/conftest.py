@@ -37,15 +37,27 @@ class Synthesised:
     """One cloud assembly and short ways into its template."""
 
     folder: Path
+    stack: str = "Pfi"
+
+    def other(self, stack: str) -> "Synthesised":
+        """Another stack of the same assembly."""
+        return Synthesised(self.folder, stack)
+
+    @property
+    def stacks(self) -> list[str]:
+        """Construct ids of all stacks."""
+        return sorted(p.name.split(".")[0] for p in self.folder.glob("*.template.json"))
 
     @cached_property
     def template(self) -> dict:
-        return json.loads((self.folder / "Pfi.template.json").read_text())
+        return json.loads((self.folder / f"{self.stack}.template.json").read_text())
 
     @cached_property
     def assets(self) -> dict[str, Path]:
         """Folder of each zip, by its object key."""
-        files = json.loads((self.folder / "Pfi.assets.json").read_text())["files"].values()
+        files = json.loads((self.folder / f"{self.stack}.assets.json").read_text())[
+            "files"
+        ].values()
         return {
             next(iter(each["destinations"].values()))["objectKey"]: self.folder
             / each["source"]["path"]
@@ -90,20 +102,71 @@ def as_list(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value
 
 
-def _synthesised(folder: Path, **context: str) -> Synthesised:
+def synthesised(folder: Path, **context: str) -> Synthesised:
     app = new_app(folder, **context)
     build(app)
     app.synth()
     return Synthesised(folder)
 
 
+VPN = {
+    "imap": "203.0.113.10/32:143",
+    "smtp": "203.0.113.11/32:587",
+    "dpi": "10.20.0.0/24:2575,10.21.0.5/32:2576",
+    "link": "vpn",
+    "hospital": "10.20.0.0/15",
+    "customer_gateway": "198.51.100.1",
+}
+"""A hospital with two DPIs behind a VPN."""
+PUBLIC = {
+    "imap": "203.0.113.10/32:993",
+    "smtp": "203.0.113.10/32:465",
+    "dpi": "198.51.100.7/32:2575",
+    "name": "pfi-test",
+    "environment": "test",
+    "nat": "one",
+    "zones": "3",
+    "malware": "on",
+    "alarm_emails": "astreinte@hopital.example, dsi@hopital.example",
+    "break_glass": "arn:aws:iam::111122223333:role/Astreinte",
+}
+"""A test installation without a VPN, with everything optional switched on."""
+
+
 @pytest.fixture(scope="session")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
     """As a hospital deploys it."""
-    return _synthesised(tmp_path_factory.mktemp("aws"), target="aws")
+    return synthesised(tmp_path_factory.mktemp("aws"), target="aws", **VPN)
+
+
+@pytest.fixture(scope="session")
+def network(aws: Synthesised) -> Synthesised:
+    return aws.other("PfiNetwork")
+
+
+@pytest.fixture(scope="session")
+def guard(aws: Synthesised) -> Synthesised:
+    return aws.other("PfiGuard")
+
+
+@pytest.fixture(scope="session")
+def public(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """The core stack of the installation without a VPN."""
+    return synthesised(tmp_path_factory.mktemp("public"), target="aws", **PUBLIC)
+
+
+@pytest.fixture(scope="session")
+def sovereign(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
+    """In the European Sovereign Cloud, the DPI behind Direct Connect."""
+    line = {
+        "link": "direct-connect",
+        "direct_connect_gateway": "0a1b2c3d-0000-4000-8000-0123456789ab",
+    }
+    folder = tmp_path_factory.mktemp("sovereign")
+    return synthesised(folder, region="eusc-de-east-1", **{**VPN, **line})
 
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Synthesised:
     """As `make up` deploys it."""
-    return _synthesised(tmp_path_factory.mktemp("local"), target="local")
+    return synthesised(tmp_path_factory.mktemp("local"), target="local")

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from infra.aws.names import STEPS
+from infra.aws.names import QUEUED, STEPS
+from infra.aws.peers import LEAVING
 
 QUEUES = {
     "collect": {"ParseDlq"},
@@ -13,15 +14,31 @@ QUEUES = {
     "push": {"PushQueue", "ForwardQueue", "PushDlq"},
     "forward": {"ForwardDlq"},
     "review": set(),
+    "certificates": set(),
 }
 READS = {
+    "collect": {"trust/"},
+    "certificates": {"trust/"},
     "parse": {"incoming/"},
     "match": {"documents/"},
-    "push": {"documents/"},
-    "forward": {"incoming/", "documents/"},
+    "push": {"documents/", "trust/"},
+    "forward": {"incoming/", "documents/", "trust/"},
 }
-WRITES = {"collect": {"incoming/"}, "parse": {"documents/"}}
-SECRETS = {"collect": {"mssante"}, "forward": {"mssante"}, "push": {"dpi"}}
+WRITES = {"collect": {"incoming/"}, "parse": {"documents/"}, "certificates": {"trust/"}}
+INTERFACES = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
+SECRETS = {
+    "collect": {"mssante"},
+    "forward": {"mssante"},
+    "push": {"dpi"},
+    "certificates": {"mssante", "dpi"},
+}
 
 
 def touched(stack, step: str, action: str, candidates) -> set[str]:
@@ -35,9 +52,19 @@ def test_no_action_is_a_pattern_and_nothing_is_allowed_everywhere(aws, step):
     statements = aws.statements(step)
     assert statements
     for each in statements:
-        assert each["effect"] == "Allow"
         assert not any("*" in action for action in each["actions"]), each
-        assert each["resources"] != '"*"', each
+        interfaces = set(each["actions"]) == INTERFACES and step in LEAVING
+        assert (each["resources"] == '"*"') == interfaces, each
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_only_lambda_itself_handles_the_interfaces_of_a_function(aws, local, step):
+    everywhere = [each for each in aws.statements(step) if each["resources"] == '"*"']
+    assert [each["effect"] for each in everywhere] == (["Allow", "Deny"] if step in LEAVING else [])
+    for each in everywhere[1:]:
+        arn = json.dumps(each["condition"]["ArnEquals"]["lambda:SourceFunctionArn"])
+        assert f":function:pfi-{step}" in arn
+    assert not [each for each in local.statements(step) if each["resources"] == '"*"']
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -48,7 +75,7 @@ def test_a_function_sends_only_along_the_arrows(aws, step):
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_function_touches_only_its_part_of_the_bucket(aws, step):
-    prefixes = ("incoming/", "documents/")
+    prefixes = ("incoming/", "documents/", "trust/")
     assert touched(aws, step, "s3:GetObject", prefixes) == READS.get(step, set())
     assert touched(aws, step, "s3:PutObject", prefixes) == WRITES.get(step, set())
 
@@ -58,7 +85,10 @@ def test_a_function_reads_only_its_own_secret(aws, step):
     found = touched(
         aws, step, "secretsmanager:GetSecretValue", ("pfi/mssante-??????", "pfi/dpi-??????")
     )
-    assert found == {f"pfi/{peer}-??????" for peer in SECRETS.get(step, set())}
+    mine = {f"pfi/{peer}-??????" for peer in SECRETS.get(step, set())}
+    assert found == mine
+    written = touched(aws, step, "secretsmanager:PutSecretValue", mine)
+    assert written == (mine if step == "certificates" else set())
 
 
 @pytest.mark.parametrize("step", STEPS)
@@ -72,7 +102,8 @@ def test_only_match_sees_patients_and_no_step_writes_them(aws, step):
 @pytest.mark.parametrize("step", STEPS)
 def test_no_step_can_remove_a_line_of_the_ledger_or_a_body(aws, step):
     actions = {action for each in aws.statements(step) for action in each["actions"]}
-    assert not {a for a in actions if "Delete" in a} - {"sqs:DeleteMessage"}
+    harmless = {"sqs:DeleteMessage", "ec2:DeleteNetworkInterface"}
+    assert not {a for a in actions if "Delete" in a} - harmless
     assert "dynamodb:Scan" not in actions
 
 
@@ -93,13 +124,18 @@ def test_what_is_named_to_a_function_is_what_it_may_use(aws, step):
         if name.startswith(f"PFI_{kind}_")
     }
     recorded = {"ParseDlq", "MatchDlq", "PushDlq", "ForwardDlq"}
-    assert sent == (recorded if step == "review" else QUEUES[step])
+    own = {f"{step.capitalize()}Queue"} if step in QUEUED else set()  # for the back-off
+    assert sent == (recorded if step == "review" else QUEUES[step] | own)
     assert ("PFI_BUCKET" in told) == (step in READS or step in WRITES)
     assert ("PFI_PATIENTS_TABLE" in told) == (step == "match")
     assert ("PFI_SECRET_MSSANTE" in told) == ("mssante" in SECRETS.get(step, set()))
     assert ("PFI_SECRET_DPI" in told) == ("dpi" in SECRETS.get(step, set()))
     assert told["PFI_SETTINGS_PARAMETER"] == "/pfi/settings"
-    assert told["PFI_LEDGER_TABLE"] == {"Ref": "Ledger"}
+    ledger = None if step == "certificates" else {"Ref": "Ledger"}
+    assert told.get("PFI_LEDGER_TABLE") == ledger
+    assert touched(aws, step, "dynamodb:UpdateItem", ["Ledger"]) == (
+        {"Ledger"} if ledger else set()
+    )
 
 
 def test_aws_managed_policies_are_not_used(aws):

@@ -10,23 +10,39 @@ import infra.aws  # noqa: F401 (before aws_cdk)
 # isort: split
 from aws_cdk import Validations
 from cdk_nag import AwsSolutionsChecks
-from cfnlint.api import lint_file
+from cfnlint.api import ManualArgs, lint, lint_file
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
 from infra.app import build
 from infra.aws import explained
 from infra.aws.packaging import ROOT
-from tests.infra.conftest import new_app
+from tests.infra.conftest import PUBLIC, VPN, new_app
 
 IGNORED = {
     "W3005": "CDK writes DependsOn on the role beside DependsOn on its policy; only the latter is "
     "needed, and both come from one call",
 }
+STACKS = {
+    "local": ["Pfi"],
+    **{
+        each: ["Pfi", "PfiGuard", "PfiNetwork", "PfiQueries"]
+        for each in ("aws", "public", "sovereign")
+    },
+}
 
 
-@pytest.mark.parametrize("target", ["aws", "local"])
-def test_cfn_lint_has_nothing_to_say(request, target):
-    found = lint_file(request.getfixturevalue(target).folder / "Pfi.template.json")
+@pytest.mark.parametrize("place", STACKS)
+def test_the_stacks_are_these(request, place):
+    assert request.getfixturevalue(place).stacks == STACKS[place]
+
+
+@pytest.mark.parametrize(
+    ("place", "stack"), [(place, stack) for place, stacks in STACKS.items() for stack in stacks]
+)
+def test_cfn_lint_has_nothing_to_say(request, place, stack):
+    regions = ["eusc-de-east-1"] if place == "sovereign" else ["eu-west-3", "eu-central-1"]
+    template = (request.getfixturevalue(place).folder / f"{stack}.template.json").read_text()
+    found = lint(template, config=ManualArgs(regions=regions))
     assert [str(each) for each in found if each.rule.id not in IGNORED] == []
 
 
@@ -35,9 +51,9 @@ def test_cfn_lint_ignores_nothing_in_vain(aws):
     assert {each.rule.id for each in found} == set(IGNORED)
 
 
-def nag(folder) -> dict[str, set[str]]:
+def nag(folder, context) -> dict[str, set[str]]:
     """Rule → paths of the constructs that break it."""
-    app = new_app(folder, target="aws")
+    app = new_app(folder, **context)
     build(app)
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
     with suppress(RuntimeError):  # how jsii says that a validation failed; the report says why
@@ -50,8 +66,9 @@ def nag(folder) -> dict[str, set[str]]:
     }
 
 
-def test_cdk_nag_has_no_unexplained_finding(tmp_path):
-    assert nag(tmp_path) == {}
+@pytest.mark.parametrize("context", [VPN, PUBLIC], ids=["vpn", "public"])
+def test_cdk_nag_has_no_unexplained_finding(tmp_path, context):
+    assert nag(tmp_path, context) == {}
 
 
 def test_each_explanation_is_still_needed(tmp_path, monkeypatch):
@@ -72,7 +89,7 @@ def test_each_explanation_is_still_needed(tmp_path, monkeypatch):
             given.append((self.construct.node.path, acknowledgment.id))
 
     monkeypatch.setattr(explained, "Validations", Deaf)
-    found = nag(tmp_path)
+    found = nag(tmp_path, VPN | PUBLIC | {"link": "vpn"})
     assert given
     for path, rule in given:
         assert any(each.startswith(path) for each in found.get(rule, set())), (path, rule)

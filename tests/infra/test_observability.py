@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from infra.aws.names import QUEUED, ROUTES, STEPS
+from infra.aws.names import CERTIFICATES, CLOCKED, QUEUED, ROUTES, STEPS
 from infra.aws.packaging import ROOT
 from pfi.journey.outcome import Metric
 from pfi.names import Route
+from tests.infra.conftest import synthesised
 
 
 def alarms(stack) -> dict[str, dict]:
@@ -41,15 +42,18 @@ def test_every_alarm_reaches_the_topic_and_says_what_to_do(aws):
     [topic] = aws.all("AWS::SNS::Topic")
     for name, alarm in alarms(aws).items():
         assert alarm["AlarmActions"] == [{"Ref": topic}], name
-        assert alarm["AlarmDescription"].endswith((".", "`.")), name
+        assert alarm["AlarmDescription"].endswith("."), name
         assert alarm.get("ActionsEnabled", True), name
 
 
 def test_the_alarms_are_these(aws):
     expected = {"review", "outcome-unknown", "poll-age"}
     expected |= {f"{step}-errors" for step in STEPS}
-    expected |= {f"{step}-throttles" for step in STEPS if step != "collect"}
+    expected |= {f"{step}-throttles" for step in STEPS if step not in CLOCKED}
     expected |= {f"{step}-{what}" for step in QUEUED for what in ("dlq", "age", "failing")}
+    levels = ("notice", "warning", "urgent")
+    expected |= {f"certificate-{peer}-{each}" for peer in CERTIFICATES for each in levels}
+    expected |= {f"crl-{peer}" for peer in CERTIFICATES}
     assert set(alarms(aws)) == expected
 
 
@@ -75,6 +79,33 @@ def test_a_queue_that_stands_still_rings(aws, step):
     }
 
 
+@pytest.mark.parametrize("peer", CERTIFICATES)
+def test_a_certificate_rings_at_sixty_thirty_and_seven_days(aws, peer):
+    for level, days in (("notice", 60), ("warning", 30), ("urgent", 7)):
+        alarm = alarms(aws)[f"certificate-{peer}-{level}"]
+        assert alarm["ComparisonOperator"] == "LessThanOrEqualToThreshold"
+        assert (alarm["Threshold"], alarm["Statistic"]) == (days, "Minimum")
+        assert alarm["Dimensions"] == [{"Name": "certificate", "Value": peer}]
+    assert alarms(aws)[f"crl-{peer}"]["Threshold"] == 48
+
+
+def test_thresholds_come_from_the_context_and_survive(tmp_path):
+    given = {"poll_age_s": 600, "certificate_notice_days": 90, "dpi_age_s": 7200, "crl_age_h": 30}
+    found = alarms(synthesised(tmp_path, target="local", thresholds=json.dumps(given)))
+    assert found["poll-age"]["Threshold"] == 600
+    assert found["certificate-dpi-notice"]["Threshold"] == 90
+    assert found["push-age"]["Threshold"] == 7200
+    assert found["crl-mssante"]["Threshold"] == 30
+
+
+def test_alarms_are_sent_to_the_addresses_of_the_context(public):
+    found = public.all("AWS::SNS::Subscription").values()
+    assert [(each["Protocol"], each["Endpoint"]) for each in found] == [
+        ("email", "astreinte@hopital.example"),
+        ("email", "dsi@hopital.example"),
+    ]
+
+
 def test_the_dashboard_shows_every_metric_of_the_product(aws):
     shown = {name for namespace, name, _ in plotted(aws) if namespace == "PFI"}
     assert shown == {each.value for each in Metric}
@@ -84,7 +115,7 @@ def test_the_dashboard_has_two_sections_and_french_titles(aws):
     headings = [w["properties"]["markdown"] for w in board(aws) if w["type"] == "text"]
     assert headings == ["# Activité", "# Exploitation"]
     titles = [w["properties"]["title"] for w in board(aws) if w["type"] == "metric"]
-    assert len(titles) == len(set(titles)) == 15
+    assert len(titles) == len(set(titles)) == 18
 
 
 def test_the_routes_shown_are_those_of_the_product():
@@ -96,9 +127,12 @@ from pfi.edge.telemetry import Telemetry
 from pfi.journey.outcome import Log, Metric, Outcome
 from pfi.names import Route, Step
 line = Telemetry(Step.PUSH)
-one = {each: 1 for each in Metric if each is not Metric.STEP_ERRORS}
+looked_after = {Metric.CERTIFICATE_DAYS_LEFT, Metric.CRL_HOURS_LEFT, Metric.CRL_AGE_HOURS}
+one = {each: 1 for each in Metric if each not in looked_after | {Metric.STEP_ERRORS}}
 line.emit(Outcome(next(iter(Log)), {"route": Route.FILED}, one))
 line.unexpected(ValueError())
+for each in looked_after:
+    line.measure(each, 1, {"certificate": "dpi"})
 """
 
 

@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def hospital() -> Settings:
-    """The demo's mailbox; one without fallback; one whose DPI may not get anything twice."""
+    """The demo's mailbox; one without fallback; one whose DPI gets nothing twice and soon."""
     settings = settings_of(Environment.TEST, DEMO_MAILBOX, DEMO_FALLBACK)
     [usual], [dpi] = settings.mailboxes, settings.dpis
     direct = replace(usual, id="direct", address="pfi.direct@ch-demo.mssante.test", fallback="")
@@ -43,7 +43,7 @@ def hospital() -> Settings:
     return replace(
         settings,
         mailboxes=(usual, direct, careful),
-        dpis=(dpi, replace(dpi, id="prudent", resend_on_unknown=0)),
+        dpis=(dpi, replace(dpi, id="prudent", resend_on_unknown=0, hold_s=4)),
         retry=RetrySettings(unexpected_attempts=1),
     )
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from infra.cli.report import MailReport
 from infra.cli.up import report_of
-from infra.local.delivery import Delivery
+from infra.local.delivery import Delivery, NotSettled
 from infra.local.laptop import Laptop
 from pfi.journey.ledger import Ledger
 from pfi.journey.records import MailRecord, MailState, ReviewItem
@@ -49,7 +49,10 @@ class Stage:
         """Deliver mails in order and wait for the end of each."""
         files = [(f"{number:03}.eml", raw) for number, raw in enumerate(mails, start=1)]
         delivery = Delivery(self.laptop, lambda _: None, mailbox)
-        return [report_of(each) for each in delivery.run(files)]
+        try:
+            return [report_of(each) for each in delivery.run(files)]
+        except NotSettled as fault:
+            raise AssertionError(f"{fault}\n{self.diagnosis()}") from None
 
     def put(self, raw: bytes, mailbox: str = "") -> str:
         """Leave a mail in the mailbox and have it collected; nothing is waited for."""
@@ -86,6 +89,17 @@ class Stage:
 
     # looking
 
+    def diagnosis(self) -> str:
+        """Where a journey hangs: what waits, and what the functions said last."""
+        waiting = {kind: self.depths(kind) for kind in ("Queue", "Dlq")}
+        unsettled = [
+            item["data"]
+            for item in self.table_items()
+            if item["sk"]["S"] == "MAIL" and item["data"]["M"]["state"]["S"] != "settled"
+        ]
+        told = sorted(self.told(), key=lambda each: str(each["timestamp"]))[-40:]
+        return "\n".join(str(each) for each in (waiting, *unsettled, *told))
+
     @property
     def ledger(self) -> Ledger:
         """The truth."""
@@ -120,6 +134,11 @@ class Stage:
         """How many messages about this document the DPI holds as accepted."""
         return sum(document in each.document for each in self.laptop.dpi.accepted)
 
+    def sends(self, mail: str, document: int = 1) -> int:
+        """How often the message of a document was sent, by the ledger."""
+        known = self.ledger.document(mail, document)
+        return known.record.sends if known else 0
+
     def log_lines(self) -> list[str]:
         """Every line of every function since the beginning."""
         logs = self.laptop.client("logs")
@@ -133,15 +152,19 @@ class Stage:
         )
         return [event["message"] for page in pages for event in page]
 
-    def told_of(self, mail: str) -> set[str]:
-        """Codes of the log lines about one mail."""
-        found = set()
+    def told(self, code: str = "") -> list[dict[str, Any]]:
+        """The lines of the catalogue, of all functions or with one code only."""
+        found = []
         for line in self.log_lines():
             with suppress(ValueError):
                 told = json.loads(line)
-                if isinstance(told, dict) and told.get("mail") == mail:
-                    found.add(told["code"])
+                if isinstance(told, dict) and "code" in told and code in ("", told["code"]):
+                    found.append(told)
         return found
+
+    def told_of(self, mail: str) -> set[str]:
+        """Codes of the log lines about one mail."""
+        return {told["code"] for told in self.told() if told.get("mail") == mail}
 
     def messages(self) -> dict[str, list[dict[str, Any]]]:
         """Queue name → messages in it now, hidden ones included; nothing is received."""
@@ -153,11 +176,35 @@ class Stage:
         finally:
             connection.close()
         return {
-            name: messages
+            url.rpartition("/")[2]: messages
             for regions in found.values()
             for queues in regions.values()
-            for name, messages in queues.items()
+            for url, messages in queues.items()
         }
+
+    @contextmanager
+    def review_paused(self) -> Iterator[None]:
+        """Dead letters stay where they are for a while."""
+        client = self.laptop.client("lambda")
+        mappings = client.list_event_source_mappings(FunctionName="pfi-review")
+        names = [each["UUID"] for each in mappings["EventSourceMappings"]]
+        for enabled in (False, True):
+            for name in names:
+                client.update_event_source_mapping(UUID=name, Enabled=enabled)
+            if not enabled:
+                yield
+
+    def dead_letters(self, step: str) -> list[dict[str, Any]]:
+        """Messages of a dead-letter queue with all their attributes, left in it."""
+        given = self.laptop.client("sqs").receive_message(
+            QueueUrl=self.laptop.outputs[f"Dlq{step}Url"],
+            MaxNumberOfMessages=10,
+            VisibilityTimeout=0,
+            MessageSystemAttributeNames=["All"],
+            MessageAttributeNames=["All"],
+        )
+        found: list[dict[str, Any]] = given.get("Messages", [])
+        return found
 
     def depths(self, kind: str = "Dlq") -> dict[str, int]:
         """Messages, visible or not, in each dead-letter queue (or ``Queue``)."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pfi.ins.concordance import inactive
-from pfi.ins.identity import PatientRecord, Traits
+from pfi.ins.identity import IDENTITY_CODES, PatientRecord, Traits
 from pfi.ins.keys import ins_key, ipp_key, pointers, traits_key
 
 COLUMNS: Final = (
@@ -52,15 +52,25 @@ def _record(row: Mapping[str, str | None], line: int) -> PatientRecord:
     values = {name: (row[name] or "").strip() for name in COLUMNS}
     if not values["ipp"] or None in row:
         raise PatientFileRefused(line, "ipp")
+    status, attributes = values["status"].upper(), _attributes(values["attributes"])
+    if status and status not in IDENTITY_CODES:
+        raise PatientFileRefused(line, "status")
+    if attributes - IDENTITY_CODES:
+        raise PatientFileRefused(line, "attributes")
     return PatientRecord(
         ipp=values["ipp"],
-        status=values["status"],
-        attributes=frozenset(values["attributes"].split()),
+        status=status,
+        attributes=attributes,
         matricule=values["matricule"],
         oid=values["oid"],
         traits=Traits(**{name: values[name] for name in _TRAITS}),
         merged_into=values["merged_into"],
     )
+
+
+def _attributes(text: str) -> frozenset[str]:
+    """A code that is not recognised must not silently stop blocking: it is refused above."""
+    return frozenset(text.upper().replace(";", " ").replace(",", " ").split())
 
 
 _TRAITS: Final = COLUMNS[5:13]

@@ -103,18 +103,18 @@ def _context(ca_pem: str, cert_pem: str, key_pem: str, crl_pem: str | None) -> s
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cadata=ca_pem)
     if cert_pem:
-        with _file(cert_pem + "\n" + key_pem) as path:
+        with pem_file(cert_pem + "\n" + key_pem) as path:
             # A callable: an encrypted key must fail, never ask on the terminal.
             context.load_cert_chain(path, password=lambda: b"")
     if crl_pem is not None:
-        with _file(crl_pem) as path:
+        with pem_file(crl_pem) as path:
             context.load_verify_locations(cafile=path)
         context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
     return context
 
 
 @contextmanager
-def _file(text: str) -> Iterator[str]:
+def pem_file(text: str) -> Iterator[str]:
     """OpenSSL only reads keys and lists from a path: one in memory, else one of mode 0600."""
     if not hasattr(os, "memfd_create"):
         with tempfile.NamedTemporaryFile() as temporary:

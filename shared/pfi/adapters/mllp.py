@@ -55,6 +55,25 @@ class MllpDpi:
         finally:
             connection.close()
 
+    def rehearse(self) -> None:
+        """Connect and secure as for a message, then leave: nothing is sent.
+
+        Under TLS 1.3 a peer refuses our certificate after the handshake, hence the short wait.
+        """
+        connection = self._connect()
+        try:
+            connection.settimeout(_ALERT_WAIT_S)
+            if not connection.recv(1):
+                raise Unavailable(Reason.DPI_UNAVAILABLE)
+        except TimeoutError:
+            return  # a peer content with us says nothing before it is spoken to
+        except OSError as error:
+            if _refused_session(error):
+                raise Misconfigured(Reason.CERTIFICATE) from None
+            raise Unavailable(Reason.DPI_UNAVAILABLE) from None
+        finally:
+            connection.close()
+
     def _connect(self) -> socket.socket:
         deadline = time.monotonic() + self.connect_timeout
         try:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _RECORD: Final = TypeAdapter(PatientRecord)
-_BATCH: Final = 25
+_TRIES: Final = 5
+"""Against other writers of the same record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,23 +56,61 @@ class DynamoPatients:
         return count
 
     def _replace(self, establishment: str, record: PatientRecord) -> None:
-        old = self.get(establishment, record.ipp)
+        for _ in range(_TRIES):
+            if self._replaced(establishment, record):
+                return
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    def _replaced(self, establishment: str, record: PatientRecord) -> bool:
+        """One transaction, only if nobody changed the record since it was read: of two writers at
+        once the slower would leave a pointer to a state that is no more."""
+        old, revision = self._versioned(establishment, record.ipp)
         sort = ipp_key(establishment, record.ipp)
         keys = pointers(establishment, record)
         stale = pointers(establishment, old) - keys if old else frozenset()
         body = _RECORD.dump_json(record).decode()
         requests: list[dict[str, Any]] = [
-            {"Put": {"TableName": self.table, "Item": _item(key, sort, body)}} for key in keys
+            {"Put": {"TableName": self.table, "Item": _item(key, sort, body)}}
+            for key in keys - {sort}
         ]
+        requests.append({"Put": self._own_row(sort, body, revision)})
         requests += [
             {"Delete": {"TableName": self.table, "Key": _item(key, sort)}} for key in stale
         ]
         try:
             self.client.transact_write_items(TransactItems=requests)  # type: ignore[arg-type]
-        except (ClientError, BotoCoreError):
+        except ClientError as error:
+            if error.response["Error"]["Code"] == "TransactionCanceledException":
+                return False
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+        except BotoCoreError:
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+        return True
+
+    def _own_row(self, sort: str, body: str, revision: int) -> dict[str, Any]:
+        item = _item(sort, sort, body) | {"revision": {"N": str(revision + 1)}}
+        if not revision:
+            condition: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(pk)"}
+        else:
+            condition = {
+                "ConditionExpression": "revision = :known",
+                "ExpressionAttributeValues": {":known": {"N": str(revision)}},
+            }
+        return {"TableName": self.table, "Item": item, **condition}
+
+    def _versioned(self, establishment: str, ipp: str) -> tuple[PatientRecord | None, int]:
+        key = ipp_key(establishment, ipp)
+        items = self._items(key)
+        if not items:
+            return None, 0
+        record = _RECORD.validate_json(items[0]["record"]["S"])
+        return record, int(items[0]["revision"]["N"])
 
     def _query(self, pk: str) -> tuple[PatientRecord, ...]:
+        records = [_RECORD.validate_json(item["record"]["S"]) for item in self._items(pk)]
+        return tuple(sorted(records, key=lambda record: record.ipp))
+
+    def _items(self, pk: str) -> list[dict[str, Any]]:
         try:
             pages = self.client.get_paginator("query").paginate(
                 TableName=self.table,
@@ -79,11 +118,9 @@ class DynamoPatients:
                 ExpressionAttributeValues={":pk": {"S": pk}},
                 ConsistentRead=True,
             )
-            items = [item for page in pages for item in page["Items"]]
+            return [item for page in pages for item in page["Items"]]
         except (ClientError, BotoCoreError):
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
-        records = [_RECORD.validate_json(item["record"]["S"]) for item in items]
-        return tuple(sorted(records, key=lambda record: record.ipp))
 
 
 def _item(pk: str, sk: str, body: str | None = None) -> dict[str, Any]:

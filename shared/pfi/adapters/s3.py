@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 INCOMING: Final = "incoming/"
+TRUST: Final = "trust/"
+"""Revocation lists that no secret can hold, under their digest."""
 _DOSSIER: Final = TypeAdapter(Dossier)
 
 
@@ -52,6 +54,10 @@ class S3Store:
     def dossier(self, mail: str) -> Dossier:
         """What parse learnt."""
         return _DOSSIER.validate_json(self.get(_dossier_key(mail)))
+
+    def put_trust(self, key: str, content: bytes) -> None:
+        """A revocation list."""
+        self._put(key, content, "application/x-pem-file")
 
     def _put(self, key: str, content: bytes, content_type: str) -> None:
         try:

@@ -55,6 +55,14 @@ class SmtpRelay:
         finally:
             _hang_up(client)
 
+    def rehearse(self) -> None:
+        """Connect, secure and authenticate as for a mail, then leave: nothing is sent."""
+        client = self._client()
+        try:
+            self._open(client)
+        finally:
+            _hang_up(client)
+
     def _client(self) -> smtplib.SMTP:
         """Not yet connected, so that whatever happens next there is something to close."""
         access = self.access

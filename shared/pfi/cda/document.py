@@ -88,10 +88,10 @@ def read(content: bytes) -> ClinicalDocument:
 
 def _presented(root: etree._Element) -> etree._Element:
     """Auto-présentable: a style sheet that encloses its CDA (§3.1). Anything else is no CDA."""
-    document = root.find(f"{_CONTENT}/{_ROOT}") if root.tag == _STYLESHEET else None
-    if document is None:
+    found = root.findall(f"{_CONTENT}/{_ROOT}") if root.tag == _STYLESHEET else []
+    if len(found) != 1:  # a second one could be another patient's
         raise Unreadable(Reason.HEADER_INCOMPLETE)
-    return document
+    return found[0]
 
 
 def _header(document: etree._Element, *, coded: bool, self_presenting: bool) -> ClinicalDocument:

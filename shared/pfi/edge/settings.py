@@ -33,9 +33,9 @@ def read_settings(text: str | bytes) -> Settings:
         ) from None
 
 
-def dump_settings(settings: Settings) -> str:
-    """The JSON that `read_settings` reads back."""
-    return _SETTINGS.dump_json(settings, exclude_defaults=True).decode()
+def dump_settings(settings: Settings, *, whole: bool = False) -> str:
+    """The JSON that `read_settings` reads back; `whole` writes the defaults out."""
+    return _SETTINGS.dump_json(settings, exclude_defaults=not whole).decode()
 
 
 @dataclass(frozen=True, slots=True)

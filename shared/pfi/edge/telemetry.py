@@ -48,13 +48,21 @@ class Telemetry:
         )
         write(outcome.log.sentence, code=outcome.log.name, **facts)
         for metric, value in outcome.counts.items():
-            route = {"route": str(facts["route"])} if metric is Metric.MAILS_SETTLED else {}
-            self._metric(metric, value, route)
+            self._metric(metric, value, self._dimensions(metric, facts))
+
+    def _dimensions(self, metric: Metric, facts: dict[str, Any]) -> dict[str, str]:
+        if metric is Metric.MAILS_SETTLED:
+            return {"route": str(facts["route"])}
+        return {"step": self.step.value} if metric is Metric.STEP_ERRORS else {}
 
     def emit_all(self, outcomes: Iterable[Outcome]) -> None:
         """Lines of several outcomes, as they come."""
         for outcome in outcomes:
             self.emit(outcome)
+
+    def measure(self, metric: Metric, value: float, dimensions: dict[str, str]) -> None:
+        """One metric with its dimensions, without a line."""
+        self._metric(metric, value, dimensions)
 
     def unexpected(self, error: BaseException, **facts: Fact) -> None:
         """Type and frames of an error that no step foresaw."""

@@ -4,14 +4,15 @@ Built once per sandbox; each client is made on first use, so a function pays onl
 touches. Settings are read again when older than a minute, without a new deployment.
 """
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache, cached_property
 from ssl import SSLContext
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 from aws_lambda_powertools.utilities import parameters
@@ -23,7 +24,7 @@ from pfi.adapters.imap import ImapMailbox
 from pfi.adapters.mail_access import MailAccess, client_context
 from pfi.adapters.mllp import MllpDpi
 from pfi.adapters.patients import DynamoPatients
-from pfi.adapters.s3 import S3Store
+from pfi.adapters.s3 import TRUST, S3Store
 from pfi.adapters.smtp import SmtpRelay
 from pfi.adapters.sqs import SqsJobs
 from pfi.edge.settings import (
@@ -37,6 +38,9 @@ from pfi.errors import Misconfigured, Unavailable
 from pfi.journey.ports import Mailbox
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
 from pfi.names import Reason
+
+if TYPE_CHECKING:
+    from mypy_boto3_secretsmanager import SecretsManagerClient
 
 MAX_AGE_S: Final = 60
 _CONFIG: Final = Config(
@@ -54,6 +58,7 @@ class Services:
 
     names: Environment
     now: Callable[[], datetime] = field(default=_utc_now)
+    _lists: dict[str, str] = field(default_factory=dict)
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -146,18 +151,41 @@ class Services:
         """The certificate of this mailbox, else the one that all mailboxes share."""
         secret = self._secret(self.names.secret_mssante)
         own = secret.get("certificates", {}).get(mailbox.id, {})
-        return _context({**secret, **own}, self.settings.operator.revocation)
+        return self._context({**secret, **own}, self.settings.operator.revocation)
 
     def _dpi_context(self, target: DpiSettings) -> SSLContext:
         secret = self._secret(self.names.secret_dpi).get(target.id)
         if not isinstance(secret, dict):
             raise Misconfigured(Reason.CERTIFICATE)
-        return _context(secret, "crl" if secret.get("crl") else "off")
+        return self._context(secret, "crl" if secret.get("crl") else "off")
+
+    def _context(self, secret: Mapping[str, Any], revocation: str) -> SSLContext:
+        crl = self.crl_text(str(secret.get("crl", "")))
+        return tls_context({**secret, "crl": crl}, revocation)
+
+    def crl_text(self, crl: str) -> str:
+        """Revocation lists in PEM: they stand in the secret, or in the store when too long."""
+        if not crl.startswith(TRUST):
+            return crl
+        if crl not in self._lists:
+            self._lists[crl] = self.store.get(crl).decode("ascii", "replace")
+        return self._lists[crl]
+
+    def put_trust(self, key: str, content: bytes) -> None:
+        """Keep a list that no secret can hold."""
+        self.store.put_trust(key, content)
+
+    @cached_property
+    def secrets_client(self) -> "SecretsManagerClient":
+        """For the daily function: it reads without cache, and writes."""
+        return self._session.client("secretsmanager", config=_CONFIG)
 
     def _secret(self, name: str) -> dict[str, Any]:
         try:
             found = json.loads(str(parameters.get_secret(needed(name), max_age=MAX_AGE_S)))
-        except (GetParameterError, ValueError):
+        except GetParameterError:
+            raise Unavailable(Reason.SETTING_MISSING) from None  # throttled, or not there yet
+        except ValueError:
             raise Misconfigured(Reason.CERTIFICATE) from None
         return found if isinstance(found, dict) else {}
 
@@ -167,7 +195,13 @@ def _settings(text: str) -> Settings:
     return read_settings(text)
 
 
-def _context(secret: dict[str, Any], revocation: str) -> SSLContext:
+def trust_key(crl_pem: str) -> str:
+    """Where lists too long for a secret are kept: the name is their digest."""
+    return f"{TRUST}{hashlib.sha256(crl_pem.encode()).hexdigest()}.crl"
+
+
+def tls_context(secret: Mapping[str, Any], revocation: str) -> SSLContext:
+    """The TLS client of one peer, from the PEM texts `ca`, `certificate`, `key`, `crl`."""
     pem = {name: str(secret.get(name, "")) for name in ("ca", "certificate", "key", "crl")}
     return client_context(
         ca_pem=pem["ca"],

@@ -164,7 +164,7 @@ def _complete(
     if missing:
         findings = tuple(TraitFinding(name, Level.MISSING) for name in missing)
         return replace(_refused(Reason.INS_INCOMPLETE), findings=findings, level=Level.MISSING)
-    first, *others = sorted(known, key=lambda m: tuple(InsKind).index(m.kind))
+    first, *others = sorted(known, key=lambda m: m.kind is InsKind.NIA)  # I-08: a NIR first
     warnings = _document_warnings(identity, first, policy)
     return Sought(first, tuple(others), (*warnings, *deduced))
 

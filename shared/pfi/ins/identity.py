@@ -2,6 +2,14 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
+
+IDENTITY_CODES: Final = frozenset(
+    {"VIDE", "PROV", "VALI", "DOUB", "DESA", "DPOT", "DOUA", "COLP", "COLV", "FILI",
+     "CACH", "ANOM", "IDVER", "RECD", "IDRA", "USUR", "HOMD", "INVA", "HOMA", "FICT",
+     "DOUT"}
+)  # fmt: skip
+"""PID-32, table 0445 with its French extension (§4.5)."""
 
 
 class InsKind(StrEnum):

@@ -49,6 +49,7 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.INS_CONFLICT_IN_DOCUMENT: "Deux matricules INS différents dans le même document",
     Reason.MATRICULE_MALFORMED: "Matricule INS mal formé",
     Reason.BASE_INCOMPLETE: "Trait strict absent de l'identité locale qualifiée",
+    Reason.BASE_CHANGED: "L'identité locale a changé pendant l'attente du DPI",
     Reason.ANOTHER_PATIENT: "Le document à remplacer ou à supprimer est celui d'un autre patient",
     Reason.DPI_UNAVAILABLE: "DPI injoignable",
     Reason.DPI_RETRY_LATER: "DPI momentanément indisponible (AR)",
@@ -65,6 +66,8 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.SETTING_MISSING: "Paramètre absent ou invalide",
     Reason.JOB_UNREADABLE: "Tâche interne illisible",
     Reason.UNEXPECTED: "Erreur inattendue",
+    Reason.RELAY_OUTCOME_UNKNOWN: "Envoi sans confirmation du relais MSSanté",
+    Reason.TOO_MANY_NOTICES: "Trop d'avis d'échec vers la même adresse",
 }
 """A short label per reason code."""
 
@@ -128,6 +131,7 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     "réglé en mode test.",
     Reason.INS_CONFLICT_IN_DOCUMENT: f"Le document porte deux INS. {_ASK_SENDER}",
     Reason.MATRICULE_MALFORMED: f"Le matricule n'a pas 15 caractères valides. {_ASK_SENDER}",
+    Reason.BASE_CHANGED: f"Vérifier l'identité actuelle du patient. {_BY_HAND}",
     Reason.ANOTHER_PATIENT: f"{_IDENTITY} : la version déjà intégrée porte un autre INS. "
     "Ne rien remplacer ni supprimer avant sa réponse.",
     Reason.BASE_INCOMPLETE: f"{_IDENTITY} : compléter les traits de l'identité qualifiée, "
@@ -149,6 +153,9 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     Reason.SETTING_MISSING: _OPERATE,
     Reason.JOB_UNREADABLE: _OPERATE,
     Reason.UNEXPECTED: _OPERATE,
+    Reason.RELAY_OUTCOME_UNKNOWN: "Vérifier que le destinataire a reçu le courriel : "
+    "il a pu partir sans que le relais le confirme.",
+    Reason.TOO_MANY_NOTICES: "Joindre l'expéditeur : ses envois échouent en série.",
 }
 """What a person can do, per reason code."""
 

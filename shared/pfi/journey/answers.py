@@ -40,7 +40,11 @@ class Answers:
     def forward(self, raw: bytes) -> Outgoing:
         """To the fallback mailbox, with the reason and the mark of a refused deletion."""
         deletion = any(each.event is Event.DELETE for each in self.dossier.documents)
-        style = ForwardStyle(layout=Layout(self.settings.forward_layout), deletion=deletion)
+        style = ForwardStyle(
+            layout=Layout(self.settings.forward_layout),
+            deletion=deletion,
+            size_limit=self.settings.operator.send_bytes,
+        )
         return forward(self._dispatch(raw, self.owed.forward_to), self._cause(), style)
 
     def answer(self, raw: bytes) -> Outgoing:

@@ -15,9 +15,9 @@ from pfi.names import Integration
 class Link:
     """One mail's claim on the document identifier.
 
-    `patients` are digests of the INS that the document carries; `version` is the digest of (event,
-    bytes, masks); `order` is the time of arrival, and links of the same instant keep the order in
-    which they joined.
+    `patients` are digests of the numbers of its patient (INS of the document, IPP matched);
+    `version` is the digest of (event, bytes, masks); `order` is the time of arrival, and links of
+    the same instant keep the order in which they joined.
     """
 
     holder: str
@@ -31,9 +31,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """All links, in arrival order."""
+    """All links, in arrival order. `latest` is the holder whose message the DPI accepted last."""
 
     links: tuple[Link, ...] = ()
+    latest: str = ""
 
     def link(self, holder: str) -> Link | None:
         """The link of one holder."""
@@ -43,20 +44,34 @@ class Chain:
         """With this link, once."""
         if self.link(link.holder):
             return self
-        return Chain(tuple(sorted((*self.links, link), key=lambda each: each.order)))
+        links = tuple(sorted((*self.links, link), key=lambda each: each.order))
+        return replace(self, links=links)
+
+    def known_as(self, holder: str, patient: str) -> "Chain":
+        """With one more number of the holder's patient: a NIA and the NIR that follows it meet in
+        the IPP."""
+        links = tuple(
+            replace(link, patients=tuple(sorted({*link.patients, patient})))
+            if link.holder == holder
+            else link
+            for link in self.links
+        )
+        return replace(self, links=links)
 
     def moved(self, holder: str, integration: Integration, ack: str | None = None) -> "Chain":
         """With the state of one holder changed."""
-        return Chain(
-            tuple(
-                replace(link, integration=integration, ack=ack) if link.holder == holder else link
-                for link in self.links
-            )
+        links = tuple(
+            replace(link, integration=integration, ack=ack) if link.holder == holder else link
+            for link in self.links
         )
+        return Chain(links, holder if integration is Integration.INTEGRATED else self.latest)
 
     @property
     def accepted(self) -> Link | None:
-        """The link last accepted by the DPI, in arrival order."""
+        """The link last accepted by the DPI: what it holds now. Not always the last that arrived,
+        for one mail may be read before another that came first."""
+        if self.latest:
+            return self.link(self.latest)
         done = [link for link in self.links if link.integration is Integration.INTEGRATED]
         return done[-1] if done else None
 
@@ -94,8 +109,7 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
     last = chain.accepted
     if last and last.version == mine.version:
         return Turn.REPEAT
-    replaced = last or (parent.accepted if parent else None)
-    if replaced and _strangers(mine, replaced):
+    if any(_held_by_another(link, mine.patients) for link in [*others, *before]):
         return Turn.ANOTHER_PATIENT
     same = [link for link in others if link.version == mine.version]
     if any(link.integration is Integration.UNKNOWN for link in same):
@@ -103,6 +117,11 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
     return Turn.GO
 
 
-def _strangers(mine: Link, replaced: Link) -> bool:
-    known = mine.patients and replaced.patients
-    return bool(known) and not set(mine.patients) & set(replaced.patients)
+_MAY_BE_HELD = frozenset({Integration.INTEGRATED, Integration.UNKNOWN})
+
+
+def _held_by_another(link: Link, patients: tuple[str, ...]) -> bool:
+    """The DPI has, or may have, this document for a patient who shares no number with ours."""
+    if link.integration not in _MAY_BE_HELD or not (patients and link.patients):
+        return False
+    return not set(patients) & set(link.patients)

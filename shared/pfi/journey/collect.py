@@ -7,6 +7,7 @@ poll. The arrival of the bytes in the store is the event that starts the journey
 
 import hashlib
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -20,6 +21,10 @@ from pfi.journey.records import MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
 from pfi.names import Reason, Route, Step
 
+_LOOKED_UP: Final = 4
+"""How many times `mails_per_run` of a long list are looked up."""
+_ALONE: Final = 20
+"""How many times more patience a mail gets when none other shows that mailbox and store work."""
 _COMMITS: Final = 5
 """Tries of the commit against other writers of the same row."""
 
@@ -38,11 +43,21 @@ def collect(mailbox: MailboxSettings, owner: str, ports: Ports) -> Iterator[Outc
     if not ledger.lease(mailbox.id, owner, operator.run_budget_s + 2 * operator.timeout_s):
         yield Outcome(Log.MAILBOX_BUSY)
         return
+    polled = False
     try:
         with ports.mailbox(mailbox) as session:
             yield from _Poll(mailbox, session, ledger, ports).run()
+        polled = True
     finally:
-        ledger.release(mailbox.id, owner)
+        ledger.release(mailbox.id, owner, polled=polled)
+
+
+def by_age(ports: Ports) -> list[tuple[MailboxSettings, float]]:
+    """The mailboxes with the seconds since their last complete poll, the oldest first: so none
+    starves behind slow ones, and one that always fails is seen among many that work."""
+    ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
+    ages = [(each, ledger.poll_age(each.id)) for each in ports.settings.mailboxes]
+    return sorted(ages, key=lambda each: -each[1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +74,27 @@ class _Poll:
         for waiting in self._waiting()[: operator.mails_per_run]:
             if self.ports.now() > deadline:
                 break
-            outcome = self._one(waiting)
+            outcome = self._one(waiting, proven=collected > 0)
             if outcome is not None:
                 collected += outcome.log is Log.MAIL_COLLECTED
                 yield outcome
-        counts = {Metric.POLL_AGE_SECONDS: 0.0, Metric.MAILS_COLLECTED: float(collected)}
+        counts = {Metric.MAILS_COLLECTED: float(collected)}
         yield Outcome(Log.MAILBOX_POLLED, {"collected": collected}, counts)
 
     def _waiting(self) -> list[_Waiting]:
-        """Mails least often tried first, so that one that kills the session blocks nobody."""
+        """Mails least often tried first, so that one that kills the session blocks nobody.
+
+        Only the head of a long list is looked up: a backlog must not eat the time of the run.
+        """
         validity = self.session.uid_validity
+        head = self.session.listing()[: _LOOKED_UP * self.ports.settings.operator.mails_per_run]
         waiting = [
             _Waiting(uid, size, self.ledger.place(self.mailbox.id, validity, uid))
-            for uid, size in self.session.listing()
+            for uid, size in head
         ]
         return sorted(waiting, key=lambda each: (each.known.record.tries, each.uid))
 
-    def _one(self, waiting: _Waiting) -> Outcome | None:
+    def _one(self, waiting: _Waiting, *, proven: bool) -> Outcome | None:
         operator = self.ports.settings.operator
         place = waiting.known.record
         try:
@@ -84,21 +103,28 @@ class _Poll:
                 return Outcome(Log.MAIL_SEEN, {"mail": Digest(place.mail)})
             if waiting.size > self.ports.settings.limits.mail_bytes:
                 return self._set_aside(waiting, Reason.MAIL_TOO_LARGE)
-            if place.tries >= operator.fetch_attempts:
+            if self._hopeless(place, proven=proven):
                 return self._set_aside(waiting, Reason.MAILBOX_UNAVAILABLE)
             return self._take(waiting)
         except MailGone:
             return None
+
+    def _hopeless(self, place: Place, *, proven: bool) -> bool:
+        """It failed often while another mail passes in this very run. Alone, it has more patience:
+        then it may be the mailbox or the store that fails (mail-edge §4.2)."""
+        attempts = self.ports.settings.operator.fetch_attempts
+        return place.tries >= (attempts if proven else attempts * _ALONE)
 
     def _take(self, waiting: _Waiting) -> Outcome | None:
         tried = self._tried(waiting)
         if tried is None:
             return None
         raw = self.session.fetch(waiting.uid, waiting.size)
-        mail = hashlib.sha256(raw).hexdigest()
-        key = self.ports.store.put_mail(self.mailbox.id, mail, raw)
-        self._commit(waiting, tried, mail, key)
-        self.session.move(waiting.uid, self.ports.settings.operator.processed_folder)
+        seal = hashlib.sha256(raw).hexdigest()
+        key = self.ports.store.put_mail(self.mailbox.id, seal, raw)
+        mail = self._commit(waiting, tried, seal, key)
+        with suppress(Unavailable):  # committed: the next poll only moves it
+            self.session.move(waiting.uid, self.ports.settings.operator.processed_folder)
         return Outcome(Log.MAIL_COLLECTED, {"mail": Digest(mail), "bytes": len(raw)})
 
     def _tried(self, waiting: _Waiting) -> Versioned[Place] | None:
@@ -109,17 +135,17 @@ class _Poll:
             return None
         return Versioned(place, (revision or 0) + 1)
 
-    def _commit(self, waiting: _Waiting, tried: Versioned[Place], mail: str, key: str) -> None:
+    def _commit(self, waiting: _Waiting, tried: Versioned[Place], seal: str, key: str) -> str:
         """One transaction: the mail exists and its place is known. `parse` may be quicker than we
         are, the bytes being its event, so the mail's row is read again when it moved."""
-        place = self._place_put(waiting.uid, Place(tried.record.tries, mail), tried.revision)
+        place = self._place_put(waiting.uid, Place(tried.record.tries, seal), tried.revision)
         for _ in range(_COMMITS):
-            known = self.ledger.mail(mail)
+            mail, known = self.ledger.mail_of(self.mailbox.id, seal)
             record = known.record if known else _arrived(mail, self.mailbox.id, key, self.ports)
             record = replace(record, copies=record.copies + 1)
             put = self.ledger.mail_put(record, known.revision if known else None)
             if self.ledger.write(put, place):
-                return
+                return mail
         raise Unavailable(Reason.STORE_UNAVAILABLE)
 
     def _set_aside(self, waiting: _Waiting, reason: Reason) -> Outcome:

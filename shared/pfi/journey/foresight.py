@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 
 from pfi.ins.concordance import Decision
 from pfi.journey.chains import Chain, Link, Turn, turn
-from pfi.journey.identification import document_refusal, identify, match_policy, refusal
+from pfi.journey.identification import (
+    document_refusal,
+    identify,
+    ipp_oid,
+    match_policy,
+    refusal,
+)
 from pfi.journey.keys import chain_key, parent_id, patients_of, same_mail, version_of
 from pfi.journey.ports import Patients
 from pfi.journey.reading import read_mail
@@ -82,7 +88,7 @@ class Foresight:
             identify(each.identity, mailbox.establishment, self.patients, policy)
             for each in dossier.documents
         ]
-        reason = refusal(dossier.documents, decisions)
+        reason = refusal(dossier.documents, decisions, ipp_oid(mailbox, self.settings))
         return tuple(
             self._document(facts, decision, mailbox, owed=reason is None)
             for facts, decision in zip(dossier.documents, decisions, strict=True)
@@ -91,7 +97,7 @@ class Foresight:
     def _document(
         self, facts: DocumentFacts, decision: Decision, mailbox: MailboxSettings, *, owed: bool
     ) -> DocumentForecast:
-        reason = document_refusal(facts, decision)
+        reason = document_refusal(facts, decision, ipp_oid(mailbox, self.settings))
         if not owed:
             return DocumentForecast(facts, decision, Integration.NOT_OWED, reason)
         turn_taken = self._turn(facts, mailbox)

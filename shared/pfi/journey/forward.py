@@ -6,22 +6,28 @@ repeating the job never sends a leg that is known to be sent.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from pfi.errors import Misconfigured, Refused, Unavailable
+from pfi.errors import Misconfigured, OutcomeUnknown, Refused, Unavailable
 from pfi.journey.answers import Answers
 from pfi.journey.jobs import Job
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.outcome import Digest, Log, Metric, Outcome
 from pfi.journey.ports import Ports
-from pfi.journey.records import DocumentRecord, MailRecord, MailState
+from pfi.journey.records import DocumentRecord, Dossier, MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
 from pfi.journey.settlement import Ending, Settlement, settle
 from pfi.mail.outbound import Outgoing
 from pfi.names import Leg, Mdn, Reason, Route, Step
 
-ATTEMPTS = 8
-"""Tries of one outgoing mail before a person must look (mail-edge §4.3)."""
+RESENDS = 3
+"""How often a forward whose fate is unknown leaves again, under the same Message-ID: a second copy
+in the fallback mailbox is better than none. An answer never does: one per mail (N-04)."""
+NOTICES_PER_HOUR = 20
+"""Failure notices to one address in an hour (F-06); beyond, a person looks."""
+PATIENCE = 3
+"""Relay time-outs, each per reply, before a leg is thought abandoned: its Lambda dies earlier."""
 
 
 def forward(job: Job, ports: Ports) -> Outcome:
@@ -39,33 +45,39 @@ def forward(job: Job, ports: Ports) -> Outcome:
     mailbox = ports.settings.mailbox(known.record.mailbox)
     if mailbox is None:
         raise Misconfigured(Reason.SETTING_MISSING)
-    return _Forward(known, documents, mailbox, ledger, ports).run()
+    dossier = ports.store.dossier(job.mail)
+    reason = known.record.reason
+    owed = settle(dossier.facts, reason, endings(documents), mailbox, ports.settings)
+    return _Forward(known, documents, dossier, owed, mailbox, ledger, ports).run()
 
 
 @dataclass(frozen=True, slots=True)
 class _Forward:
     known: Versioned[MailRecord]
     documents: tuple[DocumentRecord, ...]
+    dossier: Dossier
+    owed: Settlement
     mailbox: MailboxSettings
     ledger: Ledger
     ports: Ports
 
     def run(self) -> Outcome:
-        record, ports = self.known.record, self.ports
-        dossier = ports.store.dossier(record.mail)
-        owed = settle(
-            dossier.facts, record.reason, endings(self.documents), self.mailbox, ports.settings
-        )
+        record, owed = self.known.record, self.owed
         answers = Answers(
-            record, dossier, self.documents, owed, self.mailbox, ports.settings, ports.now()
+            record,
+            self.dossier,
+            self.documents,
+            owed,
+            self.mailbox,
+            self.ports.settings,
+            self.ports.now(),
         )
-        raw = (
-            ports.store.get(record.key) if owed.forward_to or owed.mdn_to or owed.notice_to else b""
-        )
+        answering = bool(owed.mdn_to or owed.notice_to)
+        raw = self.ports.store.get(record.key) if owed.forward_to or answering else b""
         known = self.known
         if owed.forward_to:
             known = self._leg("forward", known, lambda: answers.forward(raw))
-        if owed.mdn_to or owed.notice_to:
+        if answering:
             known = self._leg("answer", known, lambda: answers.answer(raw))
         return self._settle(known, owed)
 
@@ -75,28 +87,68 @@ class _Forward:
         """Send one outgoing mail unless it is known to be sent or given up."""
         if getattr(known.record, leg) in (Leg.SENT, Leg.FAILED):
             return known
-        attempts = getattr(known.record, f"{leg}_attempts")
-        if attempts >= ATTEMPTS:
-            return self._save(known, **{leg: Leg.FAILED})
-        known = self._save(known, **{leg: Leg.OWED, f"{leg}_attempts": attempts + 1})
+        busy_until, sends = self._busy(known), getattr(known.record, f"{leg}_sends")
+        reason = self._given_up(leg, sends)
+        if reason is not None:
+            return self._save(known, **{leg: Leg.FAILED}, leg_reason=reason.value)
+        taken = {leg: Leg.OWED, f"{leg}_sends": sends + 1, "busy_until": busy_until}
+        known = self._save(known, **taken)
         mail = build()
-        self.ledger.remember_sent(mail.message_id, known.record.mail)
         try:
+            self.ledger.remember_sent(mail.message_id, known.record.mail)
             self.ports.relay(self.mailbox).send(mail)
-        except Refused:
-            return self._save(known, **{leg: Leg.FAILED})
-        return self._save(known, **{leg: Leg.SENT})
+        except Refused as refused:
+            return self._told(known, **{leg: Leg.FAILED}, leg_reason=refused.reason.value)
+        except (Unavailable, Misconfigured):
+            self._told(known, **{f"{leg}_sends": sends})  # nothing left
+            raise
+        except OutcomeUnknown:
+            self._told(known)
+            raise
+        return self._told(known, **{leg: Leg.SENT})
+
+    def _given_up(self, leg: str, sends: int) -> Reason | None:
+        """Why this leg does not leave (again)."""
+        if leg == "forward":
+            return Reason.RELAY_OUTCOME_UNKNOWN if sends > RESENDS else None
+        if sends:
+            return Reason.RELAY_OUTCOME_UNKNOWN
+        return None if self._may_notify() else Reason.TOO_MANY_NOTICES
+
+    def _may_notify(self) -> bool:
+        if not self.owed.notice_to:
+            return True
+        return self.ledger.count_notice(self.owed.notice_to) <= NOTICES_PER_HOUR
+
+    def _told(self, known: Versioned[MailRecord], **changes: Any) -> Versioned[MailRecord]:
+        """What the relay said must not be lost because `collect` counted a copy or `review` put its
+        mark meanwhile: only a claim that somebody took over stops it."""
+        current: Versioned[MailRecord] | None = known
+        while current is not None and current.record.busy_until == known.record.busy_until:
+            told = replace(current.record, **changes, busy_until=None)
+            if self.ledger.write(self.ledger.mail_put(told, current.revision)):
+                return Versioned(told, (current.revision or 0) + 1)
+            current = self.ledger.mail(known.record.mail)
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    def _busy(self, known: Versioned[MailRecord]) -> datetime:
+        """Until when nobody else may send: two jobs of one mail at once are usual, two last
+        documents that end together make them."""
+        busy, now = known.record.busy_until, self.ports.now()
+        if busy is not None and busy > now:
+            raise Unavailable(Reason.RELAY_UNAVAILABLE)  # another worker is on the wire
+        return now + timedelta(seconds=PATIENCE * self.ports.settings.operator.timeout_s)
 
     def _settle(self, known: Versioned[MailRecord], owed: Settlement) -> Outcome:
         record = known.record
         failed = Leg.FAILED in (record.forward, record.answer)
-        reason = Reason.RELAY_REFUSED if failed else owed.review
+        reason = Reason(record.leg_reason) if failed and record.leg_reason else owed.review
         if reason is not None:
             self.ports.jobs.to_review(Step.FORWARD, Job(record.mail), reason)
         settled = self._save(
             known,
             **_settled(record, owed, failed=failed),
-            review=bool(reason),
+            review=record.review or bool(reason),
             settled_at=self.ports.now(),
         ).record
         facts = {"mail": Digest(record.mail), "route": settled.route, "mdn": settled.mdn}

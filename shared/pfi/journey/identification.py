@@ -1,19 +1,23 @@
 """Look a document's patient up and decide: at most three reads of the patient base."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 
 from pfi.ins.concordance import (
     Decision,
     MatchPolicy,
+    Sought,
     decide,
     document_traits,
     seek,
+    survivor,
     survivors,
 )
 from pfi.ins.identity import DocumentIdentity
 from pfi.journey.ports import Patients
 from pfi.journey.records import DocumentFacts
-from pfi.journey.settings import Settings
+from pfi.journey.settings import MailboxSettings, Settings
 from pfi.names import Environment, Reason
 
 
@@ -46,25 +50,58 @@ def identify(
         return sought
     if policy.who == "dpi":
         return decide(identity, sought, (), (), policy)
+    get = partial(patients.get, establishment)
     found = patients.find(establishment, sought.value, sought.kind.value)
+    candidates = survivors(found, sought, get)
     traits, _ = document_traits(identity, policy)
-    candidates = survivors(found, sought, lambda ipp: patients.get(establishment, ipp))
     twins = () if candidates else patients.twins(establishment, traits)
-    return decide(identity, sought, candidates, twins, policy)
+    decision = decide(identity, sought, candidates, twins, policy)
+    if decision.integrate and _others_differ(sought, decision, establishment, patients):
+        return replace(decision, integrate=False, reason=Reason.INS_CONFLICT_IN_DOCUMENT)
+    return decision
 
 
-def refusal(documents: Sequence[DocumentFacts], decisions: Sequence[Decision]) -> Reason | None:
-    """Why the whole mail goes to a person: the first document that may not be sent, or None.
+def _others_differ(
+    sought: Sought, decision: Decision, establishment: str, patients: Patients
+) -> bool:
+    """The document's other INS (a NIA beside a NIR) must not be known as somebody else's (I-08)."""
+    get = partial(patients.get, establishment)
+    for other in sought.others:
+        found = patients.find(establishment, other.value, other.kind.value)
+        if any(last and last.ipp != decision.ipp for last in (survivor(r, get) for r in found)):
+            return True
+    return False
 
-    A document masked to professionals is never sent (X-51), whatever its identity.
-    """
+
+def refusal(
+    documents: Sequence[DocumentFacts], decisions: Sequence[Decision], ipp_oid: str = ""
+) -> Reason | None:
+    """Why the whole mail goes to a person: the first document that may not be sent, or None."""
+    if len({decision.ipp for decision in decisions if decision.integrate}) > 1:
+        return Reason.MULTIPLE_PATIENTS
     for facts, decision in zip(documents, decisions, strict=True):
-        reason = document_refusal(facts, decision)
+        reason = document_refusal(facts, decision, ipp_oid)
         if reason is not None:
             return reason
     return None
 
 
-def document_refusal(facts: DocumentFacts, decision: Decision) -> Reason | None:
-    """Why this document may not be sent."""
-    return Reason.MASQUE_PS if facts.masque_ps else decision.reason
+def document_refusal(facts: DocumentFacts, decision: Decision, ipp_oid: str = "") -> Reason | None:
+    """Why this document may not be sent.
+
+    A document masked to professionals is never sent (X-51), whatever its identity; nor one whose
+    identifiers, which the message repeats, name another patient under the hospital's own `ipp_oid`.
+    """
+    if facts.masque_ps:
+        return Reason.MASQUE_PS
+    own = {each.extension for each in facts.identity.ids if ipp_oid and each.root == ipp_oid}
+    if decision.integrate and decision.ipp and own - {decision.ipp}:
+        return Reason.ANOTHER_PATIENT
+    return decision.reason
+
+
+def ipp_oid(mailbox: MailboxSettings, settings: Settings) -> str:
+    """The OID under which this mailbox's DPI numbers its patients; '' when not configured."""
+    target = settings.dpi(mailbox.dpi)
+    parts = target.ipp_authority.split("&") if target else []
+    return parts[1] if len(parts) > 1 else ""

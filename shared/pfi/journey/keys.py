@@ -25,8 +25,9 @@ def same_mail(mailbox: MailboxSettings, dossier: Dossier) -> str:
 
 
 def chain_key(mailbox: MailboxSettings, document_id: str) -> str:
-    """One chain per document identifier and DPI; identifiers compare without case (P-10)."""
-    return digest("chain", mailbox.dpi, document_id.lower())
+    """One chain per document identifier and DPI. Identifiers compare without case (P-10), and
+    ``root^extension`` is the ``root.extension`` that others write."""
+    return digest("chain", mailbox.dpi, document_id.lower().replace("^", "."))
 
 
 def version_of(document: DocumentFacts) -> str:
@@ -34,9 +35,10 @@ def version_of(document: DocumentFacts) -> str:
     return digest("version", document.event.value, document.sha256, document.masks)
 
 
-def parent_id(document: DocumentFacts) -> str | None:
-    """The identifier that a replacement must wait for; a deletion has its own id."""
-    if document.event is not Event.REPLACE or document.parent is None:
+def parent_id(document: DocumentFacts, *, deletions: bool = False) -> str | None:
+    """The identifier that TXA-13 will name: of a replacement, and of a deletion if so set."""
+    named = document.event is Event.REPLACE or (deletions and document.event is Event.DELETE)
+    if not named or document.parent is None:
         return None
     root, extension = document.parent
     return f"{root}^{extension}" if extension else root

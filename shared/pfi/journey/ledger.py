@@ -61,6 +61,18 @@ class Ledger:
         row = self.table.get(f"MAIL#{mail}", "MAIL")
         return None if row is None else Versioned(_MAIL.validate_python(row.data), row.revision)
 
+    def mail_of(self, mailbox: str, seal: str) -> tuple[str, Versioned[MailRecord] | None]:
+        """The identity, and the row, of the mail with these bytes (SHA-256) in this mailbox.
+
+        The same bytes in the mailboxes of two establishments are two mails: the second one gets a
+        digest of its own.
+        """
+        known = self.mail(seal)
+        if known is None or known.record.mailbox == mailbox:
+            return seal, known
+        mail = digest("mail", mailbox, seal)
+        return mail, self.mail(mail)
+
     def mail_put(self, record: MailRecord, revision: int | None) -> Put:
         """The write of a mail, to be combined with others."""
         data = _MAIL.dump_python(record, mode="json")
@@ -137,30 +149,33 @@ class Ledger:
         if row is not None and datetime.fromisoformat(row.data["until"]) > now:
             return False
         until = (now + timedelta(seconds=seconds)).isoformat()
-        data = {"owner": owner, "until": until}
+        polled = row.data["polled_at"] if row is not None else now.isoformat()
+        data = {"owner": owner, "until": until, "polled_at": polled}
         return self.write(self._put(f"LEASE#{mailbox}", "LEASE", data, _revision(row)))
 
-    def release(self, mailbox: str, owner: str) -> None:
-        """Give the mailbox back, if it is still ours."""
+    def release(self, mailbox: str, owner: str, *, polled: bool) -> None:
+        """Give the mailbox back, if it is still ours, and note a complete poll."""
         row = self.table.get(f"LEASE#{mailbox}", "LEASE")
         if row is not None and row.data["owner"] == owner:
-            data = {"owner": owner, "until": self.now().isoformat()}
+            now = self.now().isoformat()
+            data = {**row.data, "until": now} | ({"polled_at": now} if polled else {})
             self.write(self._put(f"LEASE#{mailbox}", "LEASE", data, row.revision))
+
+    def poll_age(self, mailbox: str) -> float:
+        """Seconds since the last complete poll; 0 for a mailbox never tried."""
+        row = self.table.get(f"LEASE#{mailbox}", "LEASE")
+        if row is None:
+            return 0.0
+        return (self.now() - datetime.fromisoformat(row.data["polled_at"])).total_seconds()
 
     # the same mail under another wrapping; mails that we sent
 
-    def owner_of(self, same: str) -> str | None:
-        """The mail that first carried this Message-ID and archive."""
+    def claim(self, same: str, mail: str) -> str:
+        """The mail that first carried this Message-ID and archive: `mail`, if none did before."""
+        if self.write(self._put(f"SAME#{same}", "SAME", {"mail": mail}, None)):
+            return mail
         row = self.table.get(f"SAME#{same}", "SAME")
-        return None if row is None else str(row.data["mail"])
-
-    def owner_put(self, same: str, mail: str) -> Put:
-        """Claim a Message-ID and archive for a mail."""
-        return self._put(f"SAME#{same}", "SAME", {"mail": mail}, None)
-
-    def taken(self, put: Put) -> bool:
-        """True when the row of a put that must create it exists."""
-        return self.table.get(put.pk, put.sk) is not None
+        return mail if row is None else str(row.data["mail"])
 
     def sent_by_us(self, message_id: str) -> str | None:
         """The mail for which we sent this Message-ID, None when it is not ours."""
@@ -170,6 +185,16 @@ class Ledger:
     def remember_sent(self, message_id: str, mail: str) -> None:
         """Note an outgoing Message-ID before it leaves, so that a bounce finds its mail."""
         self.write(self._put(f"OUT#{digest(message_id)}", "OUT", {"mail": mail}, None))
+
+    def count_notice(self, address: str) -> int:
+        """How many failure notices this address was sent in this hour, this one included."""
+        hour = self.now().strftime("%Y%m%d%H")
+        pk = f"NOTICES#{digest(address.lower())}"
+        while True:
+            row = self.table.get(pk, hour)
+            count = 1 + (row.data["count"] if row is not None else 0)
+            if self.write(self._put(pk, hour, {"count": count}, _revision(row))):
+                return int(count)
 
     # review
 

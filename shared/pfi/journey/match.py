@@ -11,8 +11,15 @@ from functools import partial
 
 from pfi.errors import Misconfigured, Unavailable
 from pfi.ins.concordance import Decision, traits_to_send
+from pfi.ins.identity import Traits
 from pfi.journey.chains import Chain
-from pfi.journey.identification import document_refusal, identify, match_policy, refusal
+from pfi.journey.identification import (
+    document_refusal,
+    identify,
+    ipp_oid,
+    match_policy,
+    refusal,
+)
 from pfi.journey.jobs import Job
 from pfi.journey.keys import chain_key, parent_id, version_of
 from pfi.journey.ledger import Ledger, Versioned
@@ -49,7 +56,7 @@ class _Match:
 
     def run(self, dossier: Dossier) -> Outcome:
         decisions = self._decide(dossier)
-        reason = refusal(dossier.documents, decisions)
+        reason = refusal(dossier.documents, decisions, self._ipp_oid)
         records = self._records(dossier, decisions, integrate=reason is None)
         self._close_chains(records)
         mail = replace(
@@ -68,6 +75,10 @@ class _Match:
         }
         return Outcome(Log.MAIL_DECIDED, facts)
 
+    @property
+    def _ipp_oid(self) -> str:
+        return ipp_oid(self.mailbox, self.ports.settings)
+
     def _decide(self, dossier: Dossier) -> tuple[Decision, ...]:
         policy = match_policy(self.ports.settings)
         return tuple(
@@ -78,13 +89,38 @@ class _Match:
     def _records(
         self, dossier: Dossier, decisions: Sequence[Decision], *, integrate: bool
     ) -> tuple[DocumentRecord, ...]:
-        pairs = zip(dossier.documents, decisions, strict=True)
-        return tuple(
-            document_record(
-                self.known.record.mail, number, facts, decision, self.mailbox, integrate=integrate
-            )
-            for number, (facts, decision) in enumerate(pairs, start=1)
+        pairs = enumerate(zip(dossier.documents, decisions, strict=True), start=1)
+        found = (self._record(number, *pair, integrate=integrate) for number, pair in pairs)
+        return tuple(found)
+
+    def _record(
+        self, number: int, facts: DocumentFacts, decision: Decision, *, integrate: bool
+    ) -> DocumentRecord:
+        """The decision as the ledger keeps it, with the traits that the message will carry."""
+        parent = parent_id(facts, deletions=self._sends_parent_of_deletions)
+        reason = document_refusal(facts, decision, self._ipp_oid)
+        return DocumentRecord(
+            mail=self.known.record.mail,
+            number=number,
+            event=facts.event,
+            chain=chain_key(self.mailbox, facts.id),
+            parent_chain=chain_key(self.mailbox, parent) if parent else None,
+            version=version_of(facts),
+            masks=facts.masks,
+            integration=Integration.WAITING if integrate else Integration.NOT_OWED,
+            reason=None if reason is None else reason.value,
+            ipp=decision.ipp if integrate else "",
+            level=decision.level.value,
+            findings=decision.findings,
+            warnings=tuple(str(word) for word in (*facts.warnings, *decision.warnings)),
+            traits=traits_to_send(facts.identity, decision) if integrate else Traits(),
+            decided_at=self.ports.now(),
         )
+
+    @property
+    def _sends_parent_of_deletions(self) -> bool:
+        target = self.ports.settings.dpi(self.mailbox.dpi)
+        return target is not None and target.txa13_on_delete
 
     def _close_chains(self, records: Sequence[DocumentRecord]) -> None:
         """A document that will not be sent must not hold back its replacement."""
@@ -96,33 +132,3 @@ class _Match:
 
 def _released(chain: Chain, holder: str) -> Chain:
     return chain.moved(holder, Integration.NOT_OWED)
-
-
-def document_record(
-    mail: str,
-    number: int,
-    facts: DocumentFacts,
-    decision: Decision,
-    mailbox: MailboxSettings,
-    *,
-    integrate: bool,
-) -> DocumentRecord:
-    """The decision as the ledger keeps it, with the traits that the message will carry."""
-    parent = parent_id(facts)
-    reason = document_refusal(facts, decision)
-    return DocumentRecord(
-        mail=mail,
-        number=number,
-        event=facts.event,
-        chain=chain_key(mailbox, facts.id),
-        parent_chain=chain_key(mailbox, parent) if parent else None,
-        version=version_of(facts),
-        masks=facts.masks,
-        integration=Integration.WAITING if integrate else Integration.NOT_OWED,
-        reason=None if reason is None else reason.value,
-        ipp=decision.ipp if integrate else "",
-        level=decision.level.value,
-        findings=decision.findings,
-        warnings=tuple(str(word) for word in (*facts.warnings, *decision.warnings)),
-        traits=traits_to_send(facts.identity, decision) if integrate else facts.identity.traits,
-    )

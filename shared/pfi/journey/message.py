@@ -77,7 +77,7 @@ def _mail(mail: MailRecord, dossier: Dossier, mailbox: MailboxSettings) -> mdm.M
         subject=facts.subject,
         sender=facts.sender,
         recipients=facts.recipients,
-        received_at=local_time(mail.received_at),
+        received_at=local_time(facts.sent_at or mail.received_at),
         reply_to=facts.reply_to,
         text=facts.text,
         service=service,

@@ -14,6 +14,7 @@ class Log(Enum):
 
     MAILBOX_BUSY = ("INFO", "another collector holds the mailbox")
     MAILBOX_POLLED = ("INFO", "mailbox polled")
+    POLL_DONE = ("INFO", "every mailbox had its turn")
     MAILBOX_FAILED = ("ERROR", "mailbox could not be polled")
     MAIL_COLLECTED = ("INFO", "mail stored, committed and moved")
     MAIL_SEEN = ("INFO", "mail already committed, only moved")
@@ -36,6 +37,11 @@ class Log(Enum):
     JOB_RETRIED = ("WARNING", "job will be tried again")
     JOB_SET_ASIDE = ("ERROR", "job sent to the dead-letter queue")
     JOB_FAILED = ("ERROR", "unexpected error")
+    CERTIFICATES_WATCHED = ("INFO", "certificates and revocation lists watched")
+    CERTIFICATE_SEEN = ("INFO", "certificate examined")
+    CERTIFICATE_FAULTY = ("ERROR", "certificate or revocation list unusable, needs a person")
+    CRL_REFRESHED = ("INFO", "revocation list replaced by a newer one")
+    CRL_KEPT = ("WARNING", "revocation list not replaced, the last good one is kept")
     EVENT_IGNORED = ("INFO", "event carries nothing to do")
 
     @property
@@ -61,6 +67,9 @@ class Metric(StrEnum):
     DPI_ROUND_TRIP_MS = "DpiRoundTripMs"
     POLL_AGE_SECONDS = "PollAgeSeconds"
     STEP_ERRORS = "StepErrors"
+    CERTIFICATE_DAYS_LEFT = "CertificateDaysLeft"
+    CRL_HOURS_LEFT = "CrlHoursLeft"
+    CRL_AGE_HOURS = "CrlAgeHours"
 
 
 @dataclass(frozen=True, slots=True)

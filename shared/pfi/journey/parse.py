@@ -15,7 +15,7 @@ from pfi.journey.keys import chain_key, patients_of, same_mail, version_of
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.onward import send_onward
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
-from pfi.journey.ports import Ports, Put
+from pfi.journey.ports import Ports
 from pfi.journey.reading import Reading, read_mail
 from pfi.journey.records import DocumentFacts, Dossier, MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
@@ -34,8 +34,7 @@ def parse(arrival: Arrival, ports: Ports) -> Outcome:
     """Read the mail and write down what it is; repeated, only send the next job again."""
     ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
     raw = ports.store.get(arrival.key)
-    mail = hashlib.sha256(raw).hexdigest()
-    known = ledger.mail(mail)
+    mail, known = ledger.mail_of(arrival.mailbox, hashlib.sha256(raw).hexdigest())
     if known is not None and known.record.state is not MailState.RECEIVED:
         documents = [each.record for each in ledger.documents(mail)]
         send_onward(known.record, documents, ports.jobs)
@@ -63,17 +62,20 @@ class _Parse:
 
     def run(self, reading: Reading) -> Outcome:
         dossier = reading.dossier
+        ours = self.ledger.sent_by_us(dossier.own_message_id) if dossier.own_message_id else None
+        if ours is not None:
+            return self._came_back(dossier, ours)
         if dossier.route is Route.FILED:
-            return self._filed(dossier)
+            return self._filed(Log.MAIL_FILED)
         if dossier.route is Route.REVIEW:
             return self._quarantined(dossier)
+        # Claimed before the chains are joined: a duplicate must never stand in a chain, where its
+        # link would hold back every later version and never end.
         same = same_mail(self.mailbox, dossier)
-        owner = self.ledger.owner_of(same) if same else None
-        if owner is not None and owner != self.mail:
+        if same and self.ledger.claim(same, self.mail) != self.mail:
             return self._duplicate()
         self._store(reading)
-        claim = (self.ledger.owner_put(same, self.mail),) if same and owner is None else ()
-        return self._advance(dossier, claim)
+        return self._advance(dossier)
 
     def _store(self, reading: Reading) -> None:
         """Bodies before states: a state never points at bytes that are not there."""
@@ -96,11 +98,9 @@ class _Parse:
             patients=patients_of(document),
         )
 
-    def _advance(self, dossier: Dossier, claim: tuple[Put, ...]) -> Outcome:
+    def _advance(self, dossier: Dossier) -> Outcome:
         state = MailState.READ if dossier.reason is None else MailState.DECIDED
-        record = self._write(
-            claim, state=state, reason=dossier.reason, documents=len(dossier.documents)
-        )
+        record = self._write(state=state, reason=dossier.reason, documents=len(dossier.documents))
         send_onward(record, (), self.ports.jobs)
         if dossier.reason is not None:
             facts: dict[str, Fact] = {
@@ -111,13 +111,15 @@ class _Parse:
         count = len(dossier.documents)
         return Outcome(Log.MAIL_READ, {"mail": Digest(self.mail), "documents": count})
 
-    def _filed(self, dossier: Dossier) -> Outcome:
-        """Reports and auto-replies end here; a bounce of ours brings its mail to a person."""
-        ours = self.ledger.sent_by_us(dossier.bounced) if dossier.bounced else None
-        if ours is not None:
-            self.ports.jobs.to_review(Step.FORWARD, Job(ours), Reason.BOUNCED)
-        self._end(Route.FILED, dossier.reason)
-        log = Log.MAIL_BOUNCED if ours else Log.MAIL_FILED
+    def _came_back(self, dossier: Dossier, ours: str) -> Outcome:
+        """A mail that we sent: a copy of it is filed, its bounce brings its mail to a person."""
+        if dossier.reason != Reason.BOUNCED.value:
+            return self._filed(Log.MAIL_FILED)
+        self.ports.jobs.to_review(Step.FORWARD, Job(ours), Reason.BOUNCED)
+        return self._filed(Log.MAIL_BOUNCED)
+
+    def _filed(self, log: Log) -> Outcome:
+        self._end(Route.FILED, Reason.AUTO_GENERATED.value)
         return Outcome(log, {"mail": Digest(self.mail), "route": Route.FILED}, _settled())
 
     def _quarantined(self, dossier: Dossier) -> Outcome:
@@ -134,25 +136,25 @@ class _Parse:
 
     def _end(self, route: Route, reason: str | None, *, review: bool = False) -> None:
         self._write(
-            (),
             state=MailState.SETTLED,
             route=route,
             reason=reason,
-            review=review,
+            **({"review": True} if review else {}),  # a mark that is there stays
             settled_at=self.ports.now(),
         )
 
-    def _write(self, claim: tuple[Put, ...], **changes: object) -> MailRecord:
+    def _write(self, **changes: object) -> MailRecord:
         """Advance the mail. `collect` may count a copy meanwhile; another `parse` may not win."""
         known: Versioned[MailRecord] | None = self.known
-        while known is not None and known.record.state is MailState.RECEIVED:
+        while known is not None and self._still_ours(known.record):
             record = replace(known.record, **changes)  # type: ignore[arg-type]
-            if self.ledger.write(self.ledger.mail_put(record, known.revision), *claim):
+            if self.ledger.write(self.ledger.mail_put(record, known.revision)):
                 return record
-            if any(self.ledger.taken(put) for put in claim):
-                break
             known = self.ledger.mail(self.mail)
         raise Unavailable(Reason.STORE_UNAVAILABLE)  # somebody else read it: look again
+
+    def _still_ours(self, record: MailRecord) -> bool:
+        return record.state is MailState.RECEIVED and record.mailbox == self.mailbox.id
 
 
 def _joined(chain: Chain, link: Link) -> Chain:

@@ -14,7 +14,9 @@ from pfi.errors import Misconfigured, OutcomeUnknown, Unavailable
 from pfi.hl7 import ack as acks
 from pfi.hl7.ack import Ack, Verdict
 from pfi.journey.chains import Chain, Turn, turn
+from pfi.journey.identification import identify, match_policy
 from pfi.journey.jobs import Job
+from pfi.journey.keys import digest
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.message import build_message, new_control_id
 from pfi.journey.onward import close_if_ended
@@ -27,6 +29,8 @@ from pfi.names import Event, Integration, Reason, Step
 BASE_DIFFERS: Final = "base_differs_from_dpi"
 """The PFI accepted the identity and the DPI refused it: the patient base must be looked at."""
 _IDENTITY_CODES: Final = frozenset({"902", "903", "904", "905"})
+FRESH: Final = timedelta(minutes=10)
+"""How long a decision is trusted before it is taken again, just before the message leaves."""
 MARGIN_S: Final = 5
 """Added to the DPI's time-outs before a `sent` document is thought abandoned."""
 
@@ -73,27 +77,41 @@ class _Push:
     def run(self) -> Outcome:
         if self.document.integration is Integration.SENT:
             return self._after_a_lost_answer()
-        chain = self.ledger.chain(self.document.chain)
-        parent = self._parent()
+        chain = self._chain()
         if chain.record.link(self.holder) is None:
             raise Unavailable(Reason.STORE_UNAVAILABLE)  # parse always joins the chain first
-        match turn(chain.record, self.holder, parent):
+        parent = self._parent()
+        taken = turn(chain.record, self.holder, parent)
+        if taken is Turn.GO:
+            return self._go(chain, parent)
+        return self._not_now(taken)
+
+    def _not_now(self, taken: Turn) -> Outcome:
+        match taken:
             case Turn.WAIT:
                 return self._wait(Reason.PARENT_IN_FLIGHT)
             case Turn.REPEAT:
-                return self._repeat(chain)
-            case Turn.DOUBTFUL:
-                return self._unknown(self.known)
+                return self._repeat(self._chain())
             case Turn.ANOTHER_PATIENT:
-                return self._another_patient()
-            case Turn.GO:
-                return self._go(chain, parent)
+                return self._refused(Reason.ANOTHER_PATIENT)
+            case _:
+                return self._unknown(self.known)
+
+    def _chain(self) -> Versioned[Chain]:
+        """The chain, with our patient known by the IPP that was matched."""
+        known = self.ledger.chain(self.document.chain)
+        if not self.document.ipp:
+            return known
+        ipp = digest("ipp", self.mailbox.establishment, self.document.ipp)
+        return Versioned(known.record.known_as(self.holder, ipp), known.revision)
 
     def _parent(self) -> Chain | None:
         key = self.document.parent_chain
         return self.ledger.chain(key).record if key else None
 
     def _go(self, chain: Versioned[Chain], parent: Chain | None) -> Outcome:
+        if self._stale() and not self._still_concordant():
+            return self._refused(Reason.BASE_CHANGED)
         now = self.ports.now()
         document = replace(
             self.document,
@@ -111,7 +129,7 @@ class _Push:
         busy = self.document.busy_until
         if busy is not None and busy > self.ports.now():
             raise Unavailable(Reason.DPI_UNAVAILABLE)  # another worker is on the wire
-        chain = self.ledger.chain(self.document.chain)
+        chain = self._chain()
         message = self._message(self.document)
         same = hashlib.sha256(message).hexdigest() == self.document.message_sha256
         if self.document.sends > self.target.resend_on_unknown or not same:
@@ -183,9 +201,11 @@ class _Push:
                 sent.record, integration=Integration.WAITING, sends=before.sends, busy_until=None
             )
         self._settle(restored, sent)
-        if self._held_too_long(restored):
-            return self._to_review(cause.reason)
-        raise cause
+        if not self._held_too_long(restored):
+            raise cause
+        if restored.integration is Integration.SENT:  # an earlier answer was lost
+            return self._unknown(Versioned(restored, (sent.revision or 0) + 1))
+        return self._to_review(cause.reason)
 
     def _lost(self, sent: Versioned[DocumentRecord]) -> Outcome:
         if sent.record.sends > self.target.resend_on_unknown:
@@ -227,9 +247,21 @@ class _Push:
         self._settle(ended, self.known)
         return Outcome(Log.DOCUMENT_REPEATED, self._facts())
 
-    def _another_patient(self) -> Outcome:
-        """The DPI holds the earlier version for somebody else: a person decides."""
-        reason = Reason.ANOTHER_PATIENT
+    def _stale(self) -> bool:
+        """The decision is old: the patient base may have changed while the DPI was away."""
+        decided = self.document.decided_at
+        return decided is not None and self.ports.now() - decided > FRESH
+
+    def _still_concordant(self) -> bool:
+        """The same identity, decided again, is still the same patient."""
+        facts = self.ports.store.dossier(self.document.mail).documents[self.document.number - 1]
+        policy = match_policy(self.ports.settings)
+        establishment = self.mailbox.establishment
+        again = identify(facts.identity, establishment, self.ports.patients, policy)
+        return again.integrate and again.ipp == self.document.ipp
+
+    def _refused(self, reason: Reason) -> Outcome:
+        """Nothing leaves; a person decides."""
         ended = replace(self.document, integration=Integration.REFUSED, reason=reason.value)
         self._settle(ended, self.known)
         return Outcome(Log.DOCUMENT_REFUSED, self._facts(reason=reason))
@@ -271,7 +303,8 @@ class _Push:
         self._settle(ended, sent)
         metric = Metric.DOCUMENTS_INTEGRATED if accepted else Metric.DOCUMENTS_REFUSED
         log = Log.DOCUMENT_INTEGRATED if accepted else Log.DOCUMENT_REFUSED
-        facts = self._facts(code=_code(code), round_trip_ms=int(counts[Metric.DPI_ROUND_TRIP_MS]))
+        took = int(counts[Metric.DPI_ROUND_TRIP_MS])
+        facts = self._facts(peer_code=_code(code), round_trip_ms=took)
         return Outcome(log, facts, {**counts, metric: 1})
 
     def _save(
@@ -288,7 +321,7 @@ class _Push:
     def _settle(self, document: DocumentRecord, known: Versioned[DocumentRecord]) -> None:
         """Write what the DPI said. The answer must not be lost because the chain moved meanwhile;
         only a change of the document itself (an expired claim taken over) stops it."""
-        while not self._write(document, known, self.ledger.chain(document.chain)):
+        while not self._write(document, known, self._chain()):
             current = self.ledger.document(document.mail, document.number)
             if current is None or current.revision != known.revision:
                 raise Unavailable(Reason.STORE_UNAVAILABLE)
@@ -301,7 +334,7 @@ class _Push:
     ) -> bool:
         moved = chain.record.moved(self.holder, document.integration, document.ack)
         puts = [self.ledger.document_put(document, known.revision)]
-        if moved != chain.record:
+        if moved != chain.record or document.integration is Integration.SENT:
             puts.append(self.ledger.chain_put(document.chain, moved, chain.revision))
         return self.ledger.write(*puts)
 

@@ -6,6 +6,8 @@ Pure: `parse` and `pfi explain` both call `read_mail`.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from pfi.cda.document import ClinicalDocument
 from pfi.cda.document import read as read_cda
@@ -51,61 +53,96 @@ def read_mail(raw: bytes, mailbox: MailboxSettings, settings: Settings) -> Readi
     """Kind first, then trust, then the archive (mssante-mail §1.3)."""
     mail = read_mime(raw, MailLimits(size=settings.limits.mail_bytes))
     policy = mail_policy(settings)
-    reading = Reading(Dossier(facts=_facts(mail, mailbox, policy)))
+    facts = _facts(mail, mailbox, policy)
     ended = _ended_by_kind(mail, policy)
     if ended is not None:
-        return Reading(replace(ended, facts=reading.dossier.facts))
+        return Reading(replace(ended, facts=facts))
+    archives = _archives(mail, settings)
+    dossier = Dossier(facts=facts, archive_sha256=_archive_digest(archives))
     try:
-        return _read_documents(mail, reading, settings)
+        documents, contents = _read_documents(archives, settings)
     except Unreadable as fault:
-        digest = _archive_digest(_archives(mail, settings))
-        dossier = replace(reading.dossier, reason=fault.reason.value, archive_sha256=digest)
-        return Reading(dossier)
+        return Reading(replace(dossier, reason=fault.reason.value))
+    return Reading(replace(dossier, documents=documents), contents)
 
 
 def _facts(mail: Mail, mailbox: MailboxSettings, policy: rules.MailPolicy) -> MailFacts:
     request = rules.mdn_request(mail, policy)
     return MailFacts(
-        message_id=mail.message_id,
+        message_id=mail.message_id or _synthetic_id(mail, mailbox),
         subject=mail.subject,
         sender=mail.sender,
         reply_to=mail.reply_to,
-        recipients=_own_first(mail.recipients, mailbox.address),
+        recipients=_own_recipients(mail.recipients, mailbox.address, policy.own_addresses),
         answer_to=rules.answer_address(mail, policy),
         mdn_to=request.to,
         mdn_confirm=request.confirm,
         original_recipient=mail.header("original-recipient"),
+        sent_at=_date(mail.date),
         text=mail.text,
     )
 
 
-def _own_first(recipients: Sequence[str], own: str) -> tuple[str, ...]:
-    others = tuple(address for address in recipients if address.lower() != own.lower())
-    return (own, *others)
+def _synthetic_id(mail: Mail, mailbox: MailboxSettings) -> str:
+    """A mail without Message-ID gets one of ours; its MDN could not be correlated (§1.2)."""
+    seal = hashlib.sha256(mail.raw).hexdigest()[:16]
+    return f"<pfi.{seal}@{mailbox.address.rpartition('@')[2]}>"
+
+
+def _own_recipients(
+    recipients: Sequence[str], address: str, own: frozenset[str]
+) -> tuple[str, ...]:
+    """PRT RCT names the BAL of this hospital only (§1.2 To, Cc); the one that processes first."""
+    others = (each for each in recipients if each.lower() in own)
+    return tuple(dict.fromkeys([address, *(each for each in others if each != address)]))
+
+
+def _date(header: str) -> datetime | None:
+    """The time of the mail, for EVN-6; None when the header cannot be read (§1.2 Date)."""
+    try:
+        found = parsedate_to_datetime(header)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _ended_by_kind(mail: Mail, policy: rules.MailPolicy) -> Dossier | None:
-    """Technical mails are filed; an unknown sender is kept for a person, unanswered (M-05)."""
+    """Technical mails are filed; what looks like one but may hide a loss goes to a person."""
     kind = rules.kind(mail, policy.own_addresses)
     if kind in _FILED:
-        bounced = rules.bounced_message_id(mail) if kind is rules.Kind.DSN else ""
-        return _ended(Reason.AUTO_GENERATED, Route.FILED, bounced)
+        return _ended(Reason.AUTO_GENERATED, Route.FILED)
+    if kind is rules.Kind.DSN:
+        return _delivery_report(mail)
+    if kind is rules.Kind.OWN:
+        ended = _ended(Reason.AUTO_GENERATED, Route.REVIEW)
+        return replace(ended, own_message_id=mail.message_id)
     if mail.fault is not None and not mail.sender:
         return _ended(mail.fault)
     if not rules.trusted(mail.sender, policy.trusted_suffixes):
         return _ended(Reason.SENDER_NOT_TRUSTED, Route.REVIEW)
+    if kind is rules.Kind.FAILURE_NOTICE:
+        return _ended(Reason.AUTO_GENERATED)  # it embeds a valid archive: never opened
     return None if mail.fault is None else _ended(mail.fault)
 
 
-def _ended(reason: Reason, route: Route | None = None, bounced: str = "") -> Dossier:
-    return Dossier(facts=MailFacts(), route=route, reason=reason.value, bounced=bounced)
+def _delivery_report(mail: Mail) -> Dossier:
+    """A mail of ours that did not arrive is somebody's lost document: never filed silently."""
+    if not rules.says_failed(mail):
+        return _ended(Reason.AUTO_GENERATED, Route.FILED)
+    ended = _ended(Reason.BOUNCED, Route.REVIEW)
+    return replace(ended, own_message_id=rules.bounced_message_id(mail))
 
 
-_FILED = frozenset({rules.Kind.MDN, rules.Kind.DSN, rules.Kind.AUTO_REPLY, rules.Kind.OWN})
+def _ended(reason: Reason, route: Route | None = None) -> Dossier:
+    return Dossier(facts=MailFacts(), route=route, reason=reason.value)
 
 
-def _read_documents(mail: Mail, reading: Reading, settings: Settings) -> Reading:
-    archives = _archives(mail, settings)
+_FILED = frozenset({rules.Kind.MDN, rules.Kind.AUTO_REPLY})
+
+
+def _read_documents(
+    archives: Sequence[bytes], settings: Settings
+) -> tuple[tuple[DocumentFacts, ...], tuple[bytes, ...]]:
     if not archives:
         raise Unreadable(Reason.NO_XDM)
     limits = XdmLimits(
@@ -115,20 +152,16 @@ def _read_documents(mail: Mail, reading: Reading, settings: Settings) -> Reading
     )
     submissions = [
         read_xdm(
-            archive,
-            limits,
-            hash_check=settings.xdm.hash,
-            lenient_uri=settings.xdm.lenient_uri,
+            archive, limits, hash_check=settings.xdm.hash, lenient_uri=settings.xdm.lenient_uri
         )
         for archive in archives
     ]
-    documents, contents = _distinct(_documents(submissions, settings))
+    found = _documents(submissions, settings)
+    _one_patient([facts for facts, _ in found])
+    documents, contents = _distinct(found)
     if len(documents) > MAX_DOCUMENTS:
         raise Unreadable(Reason.ZIP_UNSAFE)
-    _one_patient(documents)
-    digest = _archive_digest(archives)
-    dossier = replace(reading.dossier, documents=documents, archive_sha256=digest)
-    return Reading(dossier, contents)
+    return documents, contents
 
 
 def _archives(mail: Mail, settings: Settings) -> tuple[bytes, ...]:
@@ -155,11 +188,12 @@ def _documents(
 def _distinct(
     found: Sequence[tuple[DocumentFacts, bytes]],
 ) -> tuple[tuple[DocumentFacts, ...], tuple[bytes, ...]]:
-    """X-32: the same document twice counts once; same id with other bytes is refused."""
+    """X-32: the same document twice counts once; with other bytes, another request or other masks
+    it is refused: one of the two would silently win."""
     kept: dict[str, tuple[DocumentFacts, bytes]] = {}
     for facts, content in found:
         known = kept.setdefault(facts.id.lower(), (facts, content))
-        if known[1] != content or known[0].event is not facts.event:
+        if known != (replace(facts, warnings=known[0].warnings), content):
             raise Unreadable(Reason.METADATA_INVALID)
     return (
         tuple(facts for facts, _ in kept.values()),
@@ -225,17 +259,23 @@ def requested_event(requested: Requested, cda: ClinicalDocument, unsaid_rplc: st
 
 
 def _one_patient(documents: Sequence[DocumentFacts]) -> None:
-    """M-10: one patient per mail, over all archives and documents."""
-    matricules = {
-        frozenset(_ins_ids(document.identity)) for document in documents if document.identity.ids
-    } - {frozenset()}
-    if matricules and not frozenset.intersection(*matricules):
+    """M-10: one patient per mail, over all archives and documents.
+
+    Two numbers of one scheme are two patients, whatever else links them; documents that share no
+    number at all are not known to be of one patient either.
+    """
+    found = [_ins_ids(document.identity) for document in documents]
+    everything = frozenset[tuple[str, str]]().union(*found)
+    schemes = [scheme for _, scheme in everything]
+    if len(documents) > 1 and len(schemes) != len(set(schemes)):
         raise Unreadable(Reason.MULTIPLE_PATIENTS)
-    patients = {document.identity.metadata_patient for document in documents} - {None}
-    if len(patients) > 1:
+    with_ins = [ids for ids in found if ids]
+    if with_ins and not frozenset.intersection(*with_ins):
+        raise Unreadable(Reason.MULTIPLE_PATIENTS)
+    if len({document.identity.metadata_patient for document in documents} - {None}) > 1:
         raise Unreadable(Reason.MULTIPLE_PATIENTS)
 
 
-def _ins_ids(identity: DocumentIdentity) -> set[tuple[str, str]]:
+def _ins_ids(identity: DocumentIdentity) -> frozenset[tuple[str, str]]:
     found = (read_matricule(each.extension, each.root) for each in identity.ids)
-    return {(ins.value, ins.kind.value) for ins in found if ins is not None}
+    return frozenset((ins.value, ins.kind.value) for ins in found if ins is not None)

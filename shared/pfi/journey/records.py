@@ -27,7 +27,7 @@ class MailRecord:
     """One mail, by the SHA-256 of its bytes. `key` is where its bytes lie in the store.
 
     `copies` counts how often these very bytes were collected from a mailbox; 0 for a mail that
-    another producer dropped into the store.
+    another producer dropped into the store. Until `busy_until` one worker alone sends its mails.
     """
 
     mail: str
@@ -40,9 +40,11 @@ class MailRecord:
     documents: int = 0
     copies: int = 0
     forward: Leg = Leg.NOT_OWED
-    forward_attempts: int = 0
+    forward_sends: int = 0
     answer: Leg = Leg.NOT_OWED
-    answer_attempts: int = 0
+    answer_sends: int = 0
+    leg_reason: str | None = None
+    busy_until: datetime | None = None
     mdn: Mdn = Mdn.NONE
     forwarded_to: str | None = None
     replied_to: str | None = None
@@ -70,6 +72,7 @@ class DocumentRecord:
     findings: tuple[TraitFinding, ...] = ()
     warnings: tuple[str, ...] = ()
     traits: Traits = field(default_factory=Traits)
+    decided_at: datetime | None = None
     control_id: str | None = None
     built_at: datetime | None = None
     message_sha256: str | None = None
@@ -93,6 +96,7 @@ class MailFacts:
     mdn_to: str = ""
     mdn_confirm: bool = False
     original_recipient: str = ""
+    sent_at: datetime | None = None
     text: str = ""
 
 
@@ -138,7 +142,8 @@ class Dossier:
     """Everything that reading a mail taught, stored beside its documents.
 
     `route` is set when the mail ends here (filed, review); `reason` says why it cannot be
-    integrated. `bounced` is the Message-ID of a mail of ours that a DSN brings back.
+    integrated. `own_message_id` is that of a mail of ours, if it is ours, that a loop or a delivery
+    report brings back.
     """
 
     facts: MailFacts
@@ -146,7 +151,7 @@ class Dossier:
     route: Route | None = None
     reason: str | None = None
     archive_sha256: str = ""
-    bounced: str = ""
+    own_message_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,12 +47,16 @@ def review(letter: DeadLetter, ports: Ports) -> Outcome:
 
 
 def _mark(ledger: Ledger, letter: DeadLetter) -> None:
-    """A mail still under way is now in review; one that is settled keeps its route."""
+    """A mail still under way is now in review; one that is settled keeps its route.
+
+    Its `reason` is left alone: there settlement reads why the mail was not integrated, and a job
+    delivered once more would forward an integrated mail for the reason of the review item.
+    """
     known = ledger.mail(letter.mail)
     if known is None or known.record.review:
         return
     record = replace(known.record, review=True)
     if record.state is not MailState.SETTLED:
-        record = replace(record, route=Route.REVIEW, reason=record.reason or letter.reason.value)
+        record = replace(record, route=Route.REVIEW)
     if not ledger.write(ledger.mail_put(record, known.revision)):
         raise Unavailable(Reason.STORE_UNAVAILABLE)

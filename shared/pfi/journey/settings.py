@@ -30,6 +30,7 @@ class DpiSettings:
     ack_timeout_s: float = 60
     resend_on_unknown: int = 3
     hold_s: int = 86_400
+    crl_urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,9 @@ class OperatorSettings:
     tls: Literal["starttls", "implicit"] = "starttls"
     auth: Literal["external", "plain", "none", "xoauth2"] = "external"
     revocation: Literal["crl", "off"] = "crl"
+    crl_urls: tuple[str, ...] = ()
     timeout_s: float = 30
+    send_bytes: int = 25_000_000
     processed_folder: str = "PFI-Traites"
     set_aside_folder: str = "PFI-A-revoir"
     mails_per_run: int = 50

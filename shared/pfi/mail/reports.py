@@ -40,7 +40,7 @@ def _error_code(error: str) -> str:
 
 def bounced_message_id(mail: Mail) -> str:
     """Message-ID of the mail that a DSN says undeliverable (RFC 3464 §2.3.3), '' otherwise."""
-    if mail.content_type != "multipart/report" or not _says_failed(mail):
+    if mail.content_type != "multipart/report" or not says_failed(mail):
         return ""
     for part in _of_type(mail, _RETURNED):
         found = headers.message_id(headers.first(_fields(mail, part), "message-id"))
@@ -49,7 +49,7 @@ def bounced_message_id(mail: Mail) -> str:
     return ""
 
 
-def _says_failed(mail: Mail) -> bool:
+def says_failed(mail: Mail) -> bool:
     """Any ``Action: failed`` among the per-recipient groups, which blank lines separate."""
     return any(
         re.search(rb"(?im)^action[ \t]*:[ \t]*failed\b", mail.content(part)[:_LONGEST_STATUS])

@@ -13,7 +13,7 @@ from typing import Final
 from pfi.mail import headers
 from pfi.mail.archives import archives, is_archive
 from pfi.mail.inbound import DEFAULT_LIMITS, Mail, MailLimits, read
-from pfi.mail.reports import bounced_message_id, read_disposition
+from pfi.mail.reports import bounced_message_id, read_disposition, says_failed
 
 __all__ = [
     "Kind",
@@ -28,6 +28,7 @@ __all__ = [
     "mdn_request",
     "opened",
     "read_disposition",
+    "says_failed",
     "trusted",
 ]
 
@@ -102,9 +103,11 @@ def _is_mdn(mail: Mail) -> bool:
 
 
 def _is_own(mail: Mail, own_addresses: frozenset[str]) -> bool:
+    """Marked as ours (X-Loop). A mail merely *from* a BAL of ours may be a document that one
+    service sends to another: it is read, and never answered."""
     own = {address.lower() for address in own_addresses}
     looped = {value.strip(" <>").lower() for value in mail.all("x-loop")}
-    return bool(own & {mail.sender.lower(), *looped})
+    return bool(own & looped)
 
 
 def _is_failure_notice(mail: Mail) -> bool:

@@ -89,14 +89,18 @@ def test_an_archive_in_a_report_nested_in_another_mail_is_no_candidate():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"From": OWN},
-        {"From": OWN.upper().replace("PFI.MEDECINE", "pfi.medecine")},
         {"X_Loop": OWN},
         {"X_Loop": [f"<{OWN.upper()}>", "autre@x.fr"]},
     ],
 )
 def test_our_own_mail_coming_back_is_recognised(changes):
     assert kind_of(letter(**changes)) is Kind.OWN
+
+
+def test_a_mail_from_a_bal_of_ours_is_read_but_never_answered():
+    mail = read(letter(From=OWN))
+    assert kind_of(letter(From=OWN)) is Kind.DOCUMENT
+    assert not may_answer(mail, POLICY)
 
 
 def test_the_loop_mark_of_somebody_else_is_not_ours():
@@ -237,12 +241,11 @@ def _with(*messages, **changes):
         forwarded(letter(), Subject=KO),
         forwarded(letter(), Auto_Submitted="auto-generated"),
         forwarded(letter(), Return_Path="<>"),
-        forwarded(letter(), From=OWN),
         forwarded(letter(), X_Loop=OWN),
         forwarded(MDN),
         forwarded(DSN),
         forwarded(letter(Subject=KO)),
-        forwarded(letter(From=OWN)),
+        forwarded(letter(X_Loop=OWN)),
         forwarded(letter(X_PFI_Reason="902 902")),
         forwarded(FAULTY["too deep"]),
         forwarded(b""),

@@ -1,0 +1,87 @@
+"""`pfi cost`: what an installation costs per month, from a dated price table."""
+
+import json
+import sys
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from infra.operations.cost import Estimate, Line, Section, Volume, read_prices
+
+SECTIONS: tuple[Section, ...] = ("services", "réseau", "fixe")
+
+
+def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
+    """Declare the command."""
+    parser = commands.add_parser("cost", help="coût mensuel estimé, réseau compris")
+    parser.add_argument("--mails-per-day", type=_number, required=True, metavar="N")
+    parser.add_argument("--kb", type=_number, default=300, metavar="N", help="par courriel [300]")
+    parser.add_argument("--mailboxes", type=int, default=1, metavar="N")
+    parser.add_argument("--retention", type=int, default=30, metavar="JOURS")
+    parser.add_argument("--nats", type=int, default=2, metavar="N", help="zones avec NAT [2]")
+    parser.add_argument("--endpoints", type=int, default=3, metavar="N", help="par zone [3]")
+    parser.add_argument("--vpn", action="store_true", help="liaison VPN vers l'établissement")
+    parser.add_argument("--json", action="store_true", help="sortie pour un programme")
+    parser.set_defaults(run=run)
+
+
+def _number(word: str) -> float:
+    try:
+        found = float(word.replace(",", "."))
+    except ValueError:
+        found = -1
+    if not 0 <= found < 1e9:
+        raise ArgumentTypeError("un nombre positif est attendu")
+    return found
+
+
+def run(options: Namespace) -> int:
+    """Print the table."""
+    volume = Volume(
+        mails_per_day=options.mails_per_day,
+        kb=options.kb,
+        mailboxes=options.mailboxes,
+        retention_days=options.retention,
+        nats=options.nats,
+        endpoints=options.endpoints,
+        vpn=options.vpn,
+    )
+    estimate = Estimate(volume, read_prices())
+    if options.json:
+        rows = [{**asdict(line), "amount": line.amount} for line in estimate.lines()]
+        found = {"date": estimate.table.day.isoformat(), "total": estimate.total(), "lines": rows}
+        sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
+        return 0
+    sys.stdout.writelines(f"{line}\n" for line in table(estimate))
+    return 0
+
+
+def table(estimate: Estimate) -> Iterator[str]:
+    """In French, with the total per section, and per mail."""
+    volume, prices = estimate.volume, estimate.table
+    yield (
+        f"{french(volume.mails_per_day)} courriels/jour de {french(volume.kb)} ko ; "
+        f"{prices.region}, tarifs du {prices.day:%d/%m/%Y}, USD hors taxes, par mois"
+    )
+    for section in SECTIONS:
+        yield ""
+        yield f"{section.capitalize():<26} {'quantité':>16} {'':<9} {'USD':>10}"
+        yield from (_row(line) for line in estimate.lines() if line.section == section)
+        yield f"  {'sous-total':<51} {french(estimate.total(section), 2):>10}"
+    yield ""
+    yield f"{'TOTAL':<53} {french(estimate.total(), 2):>10}"
+    if estimate.mails:
+        each = estimate.total() / estimate.mails * 1000
+        yield f"{'pour mille courriels':<53} {french(each, 2):>10}"
+    yield "* prix de mémoire, à vérifier. Non compris : liaison de l'établissement, support AWS."
+
+
+def _row(line: Line) -> str:
+    item = line.item + ("*" if line.unsure else "")
+    amount = french(line.amount, 2)
+    return f"  {item:<24} {french(line.quantity, 1):>16} {line.unit:<9} {amount:>10}"
+
+
+def french(value: float, digits: int = 0) -> str:
+    """``12 345,60``."""
+    return f"{value:,.{digits}f}".replace(",", "\u202f").replace(".", ",")

@@ -1,0 +1,1 @@
+"""What the operations commands do; `infra.cli` only declares options and prints."""

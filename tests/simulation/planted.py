@@ -1,0 +1,313 @@
+"""Bugs planted on purpose: each is a small change of the product that the simulation must find.
+
+`found_by` are the invariants (first words of the message of `Broken`) that may find it; another
+failure would mean that the change broke the run instead of a promise.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from itertools import count
+from typing import Any
+from unittest.mock import patch
+
+from pfi.errors import OutcomeUnknown, Unavailable
+from pfi.journey import collect, forward, match, parse, push, review
+from pfi.journey.chains import Chain, Turn, turn
+from pfi.journey.forward import _Forward
+from pfi.journey.jobs import Job
+from pfi.journey.ledger import Ledger, Versioned
+from pfi.journey.onward import send_onward
+from pfi.journey.push import _Push
+from pfi.names import Leg, Reason, Route
+from tests.simulation.ports import FaultyRelay
+
+PLANTED: "list[Bug]" = []
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A change (targets and their replacements) and what finds it."""
+
+    name: str
+    found_by: tuple[str, ...]
+    changes: Callable[[], list[tuple[Any, str, Any]]]
+
+    @contextmanager
+    def planted(self) -> Iterator[None]:
+        changes = [patch.object(*change) for change in self.changes()]
+        for change in changes:
+            change.start()
+        try:
+            yield
+        finally:
+            for change in reversed(changes):
+                change.stop()
+
+
+def bug(*found_by: str) -> Callable[[Callable[[], list[tuple[Any, str, Any]]]], None]:
+    """Register a planted bug, named after its function."""
+
+    def register(changes: Callable[[], list[tuple[Any, str, Any]]]) -> None:
+        PLANTED.append(Bug(changes.__name__, found_by, changes))
+
+    return register
+
+
+@bug("state goes back", "settled mail changed", "ended document", "chain and", "nobody carries")
+def the_ledger_writes_without_its_condition() -> list[tuple[Any, str, Any]]:
+    def write(self: Ledger, *puts: Any) -> bool:
+        rows = [self.table.get(put.pk, put.sk) for put in puts]
+        now = [row.revision if row else None for row in rows]
+        return self.table.write(*(replace(p, revision=r) for p, r in zip(puts, now, strict=True)))
+
+    return [(Ledger, "write", write)]
+
+
+@bug("two collectors at once")
+def the_lease_is_ignored() -> list[tuple[Any, str, Any]]:
+    return [(Ledger, "lease", lambda _self, _mailbox, _owner, _seconds: True)]
+
+
+@bug("mail neither", "mail lost", "nobody carries")
+def a_mail_is_committed_before_it_is_stored() -> list[tuple[Any, str, Any]]:
+    def take(self: Any, waiting: Any) -> None:
+        tried = self._tried(waiting)
+        if tried is None:
+            return
+        raw = self.session.fetch(waiting.uid, waiting.size)
+        mail = hashlib.sha256(raw).hexdigest()
+        key = f"incoming/{self.mailbox.id}/{mail}.eml"
+        self._commit(waiting, tried, mail, key)
+        self.ports.store.put_mail(self.mailbox.id, mail, raw)
+        self.session.move(waiting.uid, self.ports.settings.operator.processed_folder)
+
+    return [(collect._Poll, "_take", take)]
+
+
+@bug("mail lost")
+def a_mail_is_moved_before_it_is_committed() -> list[tuple[Any, str, Any]]:
+    def take(self: Any, waiting: Any) -> None:
+        tried = self._tried(waiting)
+        if tried is None:
+            return
+        raw = self.session.fetch(waiting.uid, waiting.size)
+        self.session.move(waiting.uid, self.ports.settings.operator.processed_folder)
+        mail = hashlib.sha256(raw).hexdigest()
+        key = self.ports.store.put_mail(self.mailbox.id, mail, raw)
+        self._commit(waiting, tried, mail, key)
+
+    return [(collect._Poll, "_take", take)]
+
+
+@bug("nobody carries", "mail neither")
+def a_repeated_job_sends_nothing_onward() -> list[tuple[Any, str, Any]]:
+    def onward(mail: Any, documents: Any, jobs: Any) -> None:
+        if not isinstance(documents, list):  # a list is what a repeated job reads
+            send_onward(mail, documents, jobs)
+
+    return [(match, "send_onward", onward), (parse, "send_onward", onward)]
+
+
+@bug("child accepted", "accepted twice")
+def nobody_waits_for_the_parent() -> list[tuple[Any, str, Any]]:
+    def impatient(chain: Chain, holder: str, parent: Chain | None) -> Turn:
+        taken = turn(chain, holder, parent)
+        return Turn.GO if taken is Turn.WAIT else taken
+
+    return [(push, "turn", impatient)]
+
+
+@bug("accepted twice", "accepted from two mails")
+def a_repeat_is_sent_again() -> list[tuple[Any, str, Any]]:
+    def forgetful(chain: Chain, holder: str, parent: Chain | None) -> Turn:
+        taken = turn(chain, holder, parent)
+        return Turn.GO if taken is Turn.REPEAT else taken
+
+    return [(push, "turn", forgetful)]
+
+
+@bug("accepted twice", "accepted from two mails")
+def a_version_of_unknown_outcome_is_sent_by_another_mail() -> list[tuple[Any, str, Any]]:
+    def careless(chain: Chain, holder: str, parent: Chain | None) -> Turn:
+        taken = turn(chain, holder, parent)
+        return Turn.GO if taken is Turn.DOUBTFUL else taken
+
+    return [(push, "turn", careless)]
+
+
+@bug("bytes left before", "sent while")
+def the_message_leaves_before_the_ledger_says_so() -> list[tuple[Any, str, Any]]:
+    def exchange(self: Any, document: Any, chain: Any, message: bytes) -> Any:
+        self.ports.dpi(self.target).exchange(message, document.control_id)
+        return real(self, document, chain, message)
+
+    real = _Push._exchange
+    return [(_Push, "_exchange", exchange)]
+
+
+def _without_memory(self: Any) -> Any:
+    fresh = replace(self.document, control_id=None)
+    return replace(self, known=Versioned(fresh, self.known.revision))
+
+
+@bug("MSH-10 changed", "accepted from two mails", "other bytes")
+def each_attempt_has_a_new_control_id() -> list[tuple[Any, str, Any]]:
+    numbers = count(1)
+    go = _Push._go
+
+    def again(self: Any) -> Any:
+        chain = self.ledger.chain(self.document.chain)
+        return go(_without_memory(self), chain, self._parent())
+
+    return [
+        (push, "new_control_id", lambda _document: f"PFI{next(numbers):017}"),
+        (_Push, "_go", lambda self, chain, parent: go(_without_memory(self), chain, parent)),
+        (_Push, "_after_a_lost_answer", again),
+    ]
+
+
+@bug("other bytes")
+def a_repeat_has_new_bytes() -> list[tuple[Any, str, Any]]:
+    def again(self: Any) -> Any:
+        chain = self.ledger.chain(self.document.chain)
+        if self.document.sends > self.target.resend_on_unknown:
+            return self._unknown(self.known)
+        fresh = replace(self.document, built_at=self.ports.now())
+        return self._exchange(fresh, chain, self._message(fresh))
+
+    return [(_Push, "_after_a_lost_answer", again)]
+
+
+@bug("sent again after too many", "resent too often")
+def a_lost_answer_is_taken_for_nothing_sent() -> list[tuple[Any, str, Any]]:
+    def lost(self: Any, sent: Any) -> Any:
+        return self._nothing_left(sent, Unavailable(Reason.DPI_UNAVAILABLE))
+
+    return [(_Push, "_lost", lost)]
+
+
+@bug("chain and document differ", "accepted twice", "accepted from two", "link of", "child accepted")
+def the_chain_is_not_told() -> list[tuple[Any, str, Any]]:
+    def write(self: Any, document: Any, known: Any, _chain: Any) -> bool:
+        return bool(self.ledger.write(self.ledger.document_put(document, known.revision)))
+
+    return [(_Push, "_write", write)]
+
+
+@bug("integrated without", "wrong route", "integrated but not", "mail neither", "at the DPI but")
+def a_mail_is_settled_before_its_documents_end() -> list[tuple[Any, str, Any]]:
+    def hasty(job: Job, ports: Any) -> Any:
+        ledger = Ledger(ports.table, ports.now)
+        known = ledger.mail(job.mail)
+        if known is None or known.record.state.value != "decided":
+            return real(job, ports)
+        documents = tuple(each.record for each in ledger.documents(job.mail))
+        done = tuple(each for each in documents if each.integration.ended)
+        mailbox = ports.settings.mailbox(known.record.mailbox)
+        return _Forward(known, done or documents, mailbox, ledger, ports).run()
+
+    real = forward.forward
+    close = push.close_if_ended
+
+    def always(mail: str, documents: Any, jobs: Any) -> None:
+        close(mail, [each for each in documents if each.integration.ended], jobs)
+
+    return [(forward, "forward", hasty), (push, "close_if_ended", always)]
+
+
+@bug("forward left twice", "answer left twice")
+def a_leg_is_not_written_down_when_it_is_sent() -> list[tuple[Any, str, Any]]:
+    def told(self: Any, known: Any, **changes: Any) -> Any:
+        if Leg.SENT in changes.values():
+            return Versioned(replace(known.record, **changes, busy_until=None), known.revision)
+        return real(self, known, **changes)
+
+    real = _Forward._told
+    return [(_Forward, "_told", told)]
+
+
+@bug("forward left twice", "answer left twice")
+def two_jobs_may_send_one_mail_at_once() -> list[tuple[Any, str, Any]]:
+    return [(_Forward, "_busy", lambda self, _known: self.ports.now())]
+
+
+@bug("forward left twice", "answer left twice")
+def a_copy_counted_meanwhile_makes_a_mail_leave_again() -> list[tuple[Any, str, Any]]:
+    def told(self: Any, known: Any, **changes: Any) -> Any:
+        return self._save(known, **changes, busy_until=None)
+
+    return [(_Forward, "_told", told)]
+
+
+@bug("forward said sent", "answer said sent", "forward missing", "answer missing")
+def a_lost_reply_of_the_relay_counts_as_sent() -> list[tuple[Any, str, Any]]:
+    def send(self: Any, mail: Any) -> None:
+        try:
+            real(self, mail)
+        except OutcomeUnknown:
+            return
+
+    real = FaultyRelay.send
+    return [(FaultyRelay, "send", send)]
+
+
+@bug("review item without mark", "mail neither")
+def a_review_item_does_not_mark_its_mail() -> list[tuple[Any, str, Any]]:
+    return [(review, "_mark", lambda _ledger, _letter: None)]
+
+
+@bug("review mark lost")
+def settling_forgets_the_review_mark() -> list[tuple[Any, str, Any]]:
+    def save(self: Any, known: Any, **changes: Any) -> Any:
+        if "settled_at" in changes:
+            changes["review"] = False
+        return real(self, known, **changes)
+
+    real = _Forward._save
+    return [(_Forward, "_save", save)]
+
+
+@bug("wrong route", "not as foreseen", "MDN processed", "contradicting")
+def the_reason_of_a_review_item_becomes_that_of_the_mail() -> list[tuple[Any, str, Any]]:
+    def mark(ledger: Ledger, letter: Any) -> None:
+        known = ledger.mail(letter.mail)
+        if known is None or known.record.review:
+            return
+        record = replace(known.record, review=True)
+        if record.state.value != "settled":
+            reason = record.reason or letter.reason.value
+            record = replace(record, route=Route.REVIEW, reason=reason)
+        if not ledger.write(ledger.mail_put(record, known.revision)):
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    return [(review, "_mark", mark)]
+
+
+@bug("link of a settled mail")
+def a_duplicate_stands_in_the_chain() -> list[tuple[Any, str, Any]]:
+    def run(self: Any, reading: Any) -> Any:
+        if reading.dossier.route is None:
+            self._store(reading)
+        return real(self, reading)
+
+    real = parse._Parse.run
+    return [(parse._Parse, "run", run)]
+
+
+@bug("MDM of a mail that does not match")
+def identity_is_not_looked_at() -> list[tuple[Any, str, Any]]:
+    return [(match, "refusal", lambda *_: None)]
+
+
+@bug("nobody carries", "mail neither")
+def a_held_document_is_dropped_silently() -> list[tuple[Any, str, Any]]:
+    def give_up(_self: Any, _reason: Reason) -> Any:
+        return push.Outcome(push.Log.JOB_SET_ASIDE, {})
+
+    return [
+        (_Push, "_to_review", give_up),
+        (push, "timedelta", lambda seconds: timedelta(seconds=min(seconds, 3600))),
+    ]

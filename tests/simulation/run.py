@@ -1,0 +1,375 @@
+"""One run: a hospital, its peers, a seed. ``python -m tests.simulation.run FIRST COUNT`` runs many."""
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+from urllib.parse import quote_plus
+
+from pfi.adapters.csv_patients import ListedPatients
+from pfi.edge import lambdas
+from pfi.errors import PfiError
+from pfi.journey import collect, forward, match, parse, push, reading, review
+from pfi.journey.foresight import Foresight
+from pfi.names import Route, Step
+from tests.data.builders import EVERYBODY
+from tests.simulation.peers import Box, Dpi, EventfulStore, Relay, Sent, WatchedTable
+from tests.simulation.population import Delivery, bounce, deliveries, settings
+from tests.simulation.ports import Calls, FaultyPorts
+from tests.simulation.queues import QUEUED, Handler, Queues
+from tests.simulation.weather import CALM_EVERY, drawn
+from tests.simulation.witness import Witness, must
+from tests.simulation.world import Broken, Worker, World
+
+COLLECT_S = 120
+PATIENTS = ListedPatients(tuple(each.record for each in EVERYBODY))
+
+
+@dataclass
+class Report:
+    """What a run was: mails delivered, faults met, where mails ended."""
+
+    seed: int
+    mails: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    routes: Counter[str] = field(default_factory=Counter)
+    calls: int = 0
+    accepted_twice: int = 0
+    overtaken: int = 0
+    documents: int = 0
+    trace: list[Any] = field(default_factory=list)
+
+
+class Failed(AssertionError):
+    """A seed for which an invariant does not hold."""
+
+    def __init__(self, seed: int, cause: BaseException, trace: list[Any]) -> None:
+        super().__init__(
+            f"SEED={seed}: {cause!r}\nreplay: SEED={seed} .venv/bin/pytest tests/simulation -k replay"
+        )
+        self.seed, self.cause, self.trace = seed, cause, trace
+        self.invariant = str(cause)
+
+
+class Telemetry:
+    """Where the lines and metrics of the edge go: only their codes, into the trace."""
+
+    def __init__(self, world: World, step: Step) -> None:
+        self.world, self.step = world, step
+
+    def emit(self, outcome: Any, **_more: object) -> None:
+        mail = outcome.facts.get("mail")
+        about = mail.value[:8] if mail else outcome.facts.get("reason", "")
+        self.world.note(outcome.log.name, str(about))
+
+    def emit_all(self, outcomes: Iterable[Any]) -> None:
+        for outcome in outcomes:
+            self.emit(outcome)
+
+    def unexpected(self, error: BaseException, **_facts: object) -> None:
+        raise Broken(f"unexpected {self.step}: {type(error).__name__} {error}") from error
+
+    def failed(self, error: Any, **_facts: object) -> None:
+        self.world.note("comes back", f"{self.step} {error.reason}")
+
+
+class _Context:
+    """What Lambda tells a function of its invocation."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.aws_request_id = f"collector {world.workers}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        left = self._world.alive().deadline - self._world.clock.now
+        return int(left.total_seconds() * 1000)
+
+
+class Simulation:
+    """Everything of one run, wired."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.world = World(seed)
+        self.weather = drawn(seed, self.world.rng)
+        self.settings = settings()
+        self.calls = Calls(self.world, self.weather)
+        self.table, self.store = WatchedTable(), EventfulStore()
+        self.queues = Queues(self.world, self.weather, self._handler)
+        self.boxes = {each.id: Box() for each in self.settings.mailboxes}
+        fault = self.calls.fault
+        self.relay = Relay(self.world, self.weather, fault)
+        self.dpi = Dpi(self.world, self.weather, fault)
+        self.witness = Witness(self.world, self.table, self.queues, self.boxes, self.relay)
+        self.ports = FaultyPorts(
+            self.settings, self.calls, self.table, self.store, PATIENTS, self.queues,
+            self.boxes, self.relay, self.dpi,
+        )  # fmt: skip
+        self.collectors = 0
+        self.ticking = False
+        self.plan: list[Delivery] = []
+        self._connect()
+
+    def _connect(self) -> None:
+        self.table.written = self.witness.written
+        self.store.created = self._created
+        self.queues.deleted, self.queues.ended = self.witness.deleted, self.witness.ended
+        self.queues.digest_of = self._digest_of
+        self.relay.took = self._relayed
+        self.dpi.came, self.dpi.took = self.witness.came, self.witness.took
+        self.dpi.verdict = self._verdict
+        self.witness.unanswered = self.dpi.unanswered
+        self.ports.opened = self.witness.opened
+
+    def run(self) -> Report:
+        """Deliver, let everything happen, check."""
+        self.plan = deliveries(self.world.rng)
+        self._draw_refusals()
+        for each in self.plan:
+            self.world.after(each.at, lambda each=each: self._deliver(each))
+        with self._edge():
+            try:
+                self.world.run(lambda: None)
+                self.witness.end()
+                if self.seed % CALM_EVERY == 0:
+                    self._as_foreseen()
+            except BaseException as error:
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                raise Failed(self.seed, error, self.world.trace) from error
+        return self._report()
+
+    # mails arrive
+
+    def _deliver(self, delivery: Delivery) -> None:
+        letter = delivery.letter
+        self.witness.letters[letter.digest] = letter
+        self.world.note("delivered", f"{letter.digest[:8]} {letter.kind}")
+        if letter.dropped:
+            key = f"incoming/{delivery.mailbox}/{letter.dropped}.eml"
+            self.store.objects[key] = letter.raw
+            self._created(key)
+            return
+        box = self.boxes[delivery.mailbox]
+        if letter.poison:
+            box.poison.add(letter.raw)
+        self._into(box, letter.raw)
+
+    def _into(self, box: Box, raw: bytes) -> None:
+        box.deliver(raw)
+        if self.calls.fault("imap_renumber"):
+            box.renumber()
+        if self.calls.fault("imap_gone"):
+            box.take(self.world.rng)
+        self._tick_later()
+
+    def _tick_later(self) -> None:
+        if not self.ticking:
+            self.ticking = True
+            self.world.after(60 - self.world.elapsed % 60, self._tick)
+
+    def _tick(self) -> None:
+        """The schedule: every minute while there is something in a mailbox."""
+        self.ticking = False
+        if not any(box.inbox for box in self.boxes.values()):
+            return
+        self._tick_later()
+        if not self.collectors or self.calls.fault("two_collectors"):
+            self._collect()
+
+    def _collect(self) -> None:
+        self.collectors += 1
+        handler = lambdas.schedule_function(Step.COLLECT)
+        context = _Context(self.world)
+
+        def run() -> None:
+            try:
+                handler({}, context)
+            except PfiError:
+                self.world.note("the poll failed")
+
+        self.world.spawn(Step.COLLECT, COLLECT_S, run, self._collected)
+
+    def _collected(self, worker: Worker) -> None:
+        self.collectors -= 1
+        self.witness.ended(worker)
+
+    def _created(self, key: str) -> None:
+        """S3 tells the queue, at least once, sooner or later."""
+        body = json.dumps({"Records": [{"s3": {"object": {"key": quote_plus(key)}}}]})
+        late = self.calls.fault("late_event")
+        wait = self.world.rng.uniform(30, 400) if late else self.world.rng.uniform(0, 2)
+        self.queues.live[Step.PARSE].put(self.queues.message(body, {}, wait))
+
+    def _digest_of(self, body: str) -> tuple[str, int | None]:
+        job = json.loads(body)
+        if "mail" in job:
+            return job["mail"], job.get("document")
+        key = job["Records"][0]["s3"]["object"]["key"]
+        return _sha256(self.store.objects[lambdas.unquote_plus(key)]), None
+
+    # peers
+
+    def _draw_refusals(self) -> None:
+        """Some documents are refused by this DPI, always with the same answer."""
+        self.refusals: dict[bytes, str] = {}
+        if self.seed % CALM_EVERY == 0:
+            return
+        rng = self.world.rng
+        for delivery in self.plan:
+            for content in delivery.letter.contents:
+                answer = rng.choice(("AE 207 902", "AE 207 906", "AE 207 900", "AE 101"))
+                if content not in self.refusals and rng.random() < 0.08:
+                    self.refusals[content] = answer
+        self.witness.refuses = set(self.refusals)
+
+    def _verdict(self, message: bytes) -> str:
+        place = self.witness.control_ids[message.split(b"|", 10)[9].decode()]
+        content = self.witness.letters[place[0]].contents[place[1] - 1]
+        return self.refusals.get(content, "AA")
+
+    def _relayed(self, sent: Sent) -> None:
+        self.witness.relayed(sent)
+        if self.calls.fault("smtp_bounce"):
+            wait = self.world.rng.choice((0.1, 30.0, 3000.0))
+            raw = bounce(sent.mail.message_id)
+            if raw not in self.witness.bounced:  # type: ignore[comparison-overlap]
+                self.world.after(wait, lambda: self._into(self.boxes["app"], raw))
+
+    # the product's edge, in this world
+
+    def _handler(self, step: Step) -> Handler:
+        if step is Step.REVIEW:
+            return lambdas.review_function(lambda letter, ports: review.review(letter, ports))
+        if step is Step.PARSE:
+            return lambdas.arrival_function(step, lambda mail, ports: parse.parse(mail, ports))
+        run: dict[Step, Callable[..., Any]] = {
+            Step.MATCH: lambda job, ports: match.match(job, ports),
+            Step.PUSH: lambda job, ports: push.push(job, ports),
+            Step.FORWARD: lambda job, ports: forward.forward(job, ports),
+        }
+        return lambdas.job_function(step, run[step])
+
+    @contextmanager
+    def _edge(self) -> Iterator[None]:
+        names = SimpleNamespace(dead_letters={s: f"https://sqs/pfi-{s}-dlq" for s in QUEUED})
+        with ExitStack() as stack:
+            for name, value in (
+                ("services", lambda: self.ports),
+                ("environment", lambda: names),
+                ("random", self.world.rng),
+                ("Telemetry", lambda step: Telemetry(self.world, step)),
+                ("collect", lambda *args: collect.collect(*args)),
+            ):
+                stack.enter_context(patch.object(lambdas, name, value))
+            stack.enter_context(patch.object(parse, "read_mail", _remembered(parse.read_mail)))
+            yield
+
+    # the end
+
+    def _as_foreseen(self) -> None:
+        """Without faults each mail ends where `pfi explain` says."""
+        foresight = Foresight(self.settings, PATIENTS)
+        expected: Counter[Route] = Counter()
+        letters = {each.letter.digest: each for each in self.plan}
+        for each in letters.values():
+            if each.letter.kind in ("large", "poison"):
+                expected[Route.REVIEW] += 1
+                continue
+            mailbox = self.settings.mailbox(each.mailbox)
+            assert mailbox is not None
+            expected[foresight.foresee(each.letter.raw, mailbox).settlement.route] += 1
+        must(self._routes() == expected, "not as foreseen", self._routes() - expected)
+
+    def _routes(self) -> Counter[Any]:
+        rows = [row.data for (_, sk), row in self.table.rows.items() if sk == "MAIL"]
+        return Counter(Route(data["route"]) for data in rows)
+
+    def _report(self) -> Report:
+        twice = sum(len(found) > 1 for found in self.witness.accepted.values())
+        faults = self.calls.faults + self.queues.counts
+        mails = len(self.witness.letters)
+        return Report(
+            seed=self.seed,
+            mails=mails,
+            faults=faults,
+            routes=self._routes(),
+            calls=self.calls.count,
+            accepted_twice=twice,
+            overtaken=self.witness.overtaken(),
+            documents=sum(bool(found) for found in self.witness.accepted.values()),
+            trace=self.world.trace,
+        )
+
+
+def simulate(seed: int) -> Report:
+    """Run one seed; raises `Failed`."""
+    return Simulation(seed).run()
+
+
+_readings: dict[tuple[str, str], reading.Reading] = {}
+
+
+def _remembered(read: Callable[..., reading.Reading]) -> Callable[..., reading.Reading]:
+    """`read_mail` is pure and the letters are few: read each once per process."""
+
+    def read_mail(raw: bytes, mailbox: Any, known: Any) -> reading.Reading:
+        key = (_sha256(raw), mailbox.id)
+        if key not in _readings:
+            _readings[key] = read(raw, mailbox, known)
+        return _readings[key]
+
+    return read_mail
+
+
+@cache
+def _sha256(raw: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(raw).hexdigest()
+
+
+def main(first: int, count: int) -> None:
+    """Many seeds, one line each hundred, the failing ones at the end."""
+    started, failed = time.monotonic(), []
+    sums: Counter[str] = Counter()
+    faults: Counter[str] = Counter()
+    for seed in range(first, first + count):
+        try:
+            report = simulate(seed)
+        except Failed as failure:
+            failed.append(seed)
+            print(str(failure).splitlines()[0], flush=True)
+            continue
+        for name in ("mails", "documents", "calls", "accepted_twice", "overtaken"):
+            sums[name] += getattr(report, name)
+        faults += report.faults
+        sums += Counter({f"route {route}": number for route, number in report.routes.items()})
+    print(f"{count} seeds, {time.monotonic() - started:.1f} s, {len(failed)} failed")
+    print(dict(sums), dict(faults), sep="\n")
+
+
+def show(seed: int, about: str = "") -> None:
+    """The trace of one seed, or the lines of it that are about something."""
+    try:
+        trace, end = simulate(seed).trace, "holds"
+    except Failed as failure:
+        trace, end = failure.trace, str(failure)
+    for at, worker, what, detail in trace:
+        if about in f"{what} {detail}":
+            print(f"{at:10.2f} #{worker:<5} {what} {detail}")
+    print(end)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "show":
+        show(int(sys.argv[2]), *sys.argv[3:])
+    else:
+        main(int(sys.argv[1]), int(sys.argv[2]))

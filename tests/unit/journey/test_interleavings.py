@@ -1,0 +1,186 @@
+"""Two workers at once: what one does in the middle of the other's work (found by simulation)."""
+
+import pytest
+
+from pfi.errors import Unavailable
+from pfi.journey.chains import Chain, Link, Turn, turn
+from pfi.journey.forward import forward
+from pfi.journey.jobs import Job
+from pfi.journey.match import match
+from pfi.journey.parse import Arrival, parse
+from pfi.journey.push import push
+from pfi.journey.review import DeadLetter, review
+from pfi.names import Integration, Leg, Mdn, Reason, Route, Step
+from tests.data.builders import LEA, document, mail, xdm_zip
+from tests.doubles.drive import Drive
+from tests.doubles.memory import MemoryRelay
+
+
+def letter(*entries, number=1, **options):
+    options.setdefault("message_id", f"<{number}@labo-invente.mssante.fr>")
+    return mail(xdm_zip(list(entries)), **options)
+
+
+class MeddlingRelay(MemoryRelay):
+    """While it takes a mail, something else happens."""
+
+    def __init__(self, meddle):
+        super().__init__()
+        self.meddle = meddle
+
+    def send(self, mail):
+        meddle, self.meddle = self.meddle, lambda: None
+        meddle()
+        super().send(mail)
+
+
+def ready_to_settle(drive, raw):
+    """A mail whose document is integrated and whose `forward` job waits."""
+    drive.ports.inbox.deliver(raw)
+    drive.collect()
+    drive.arrive()
+    queues = drive.ports.jobs.queues
+    match(queues[Step.MATCH].popleft(), drive.ports)
+    if queues[Step.PUSH]:
+        push(queues[Step.PUSH].popleft(), drive.ports)
+    return queues[Step.FORWARD].popleft()
+
+
+def test_a_duplicate_read_at_the_same_time_never_stands_in_the_chain():
+    drive = Drive()
+    raw = letter(document(LEA, document_id="2.25.1.1"))
+    for each in (raw, b"Received: from a.invente.fr by b.invente.fr\r\n" + raw):
+        drive.ports.inbox.deliver(each)
+    drive.collect()
+    first, second = (Arrival(key, "app") for key in drive.ports.store.arrivals)
+    drive.ports.store.arrivals.clear()
+    put_dossier = drive.ports.store.put_dossier
+
+    def meanwhile(digest, dossier):
+        drive.ports.store.put_dossier = put_dossier
+        parse(second, drive.ports)
+        put_dossier(digest, dossier)
+
+    drive.ports.store.put_dossier = meanwhile
+    try:
+        parse(first, drive.ports)
+    except Unavailable:
+        parse(first, drive.ports)
+    drive.work()
+    [chain] = [row.data for (pk, _), row in drive.ports.table.rows.items() if "CHAIN" in pk]
+    assert [link["integration"] for link in chain["links"]] == ["integrated"]
+
+
+def test_two_jobs_of_one_mail_at_once_send_its_answer_once():
+    drive = Drive()
+    job = ready_to_settle(drive, letter(document(LEA)))
+
+    def the_other_job():
+        with pytest.raises(Unavailable):
+            forward(job, drive.ports)
+
+    relay = drive.ports.outbox = MeddlingRelay(the_other_job)
+    forward(job, drive.ports)
+    assert (len(relay.sent), drive.mail(job.mail).route) == (1, Route.INTEGRATED)
+
+
+def test_a_failed_try_frees_the_leg_at_once():
+    drive = Drive()
+    job = ready_to_settle(drive, letter(document(LEA)))
+    drive.ports.outbox.faults = [Unavailable(Reason.RELAY_UNAVAILABLE)]
+    with pytest.raises(Unavailable):
+        forward(job, drive.ports)
+    forward(job, drive.ports)
+    assert (len(drive.ports.outbox.sent), drive.mail(job.mail).answer_sends) == (1, 1)
+
+
+class Died(BaseException):
+    """The process, not the peer."""
+
+
+def dead_in_the_relay(drive, raw):
+    job = ready_to_settle(drive, raw)
+
+    def die():
+        raise Died
+
+    drive.ports.outbox = MeddlingRelay(die)
+    with pytest.raises(Died):
+        forward(job, drive.ports)
+    with pytest.raises(Unavailable):
+        forward(job, drive.ports)
+    drive.clock.advance(91)
+    forward(job, drive.ports)
+    drive.work()
+    return drive.mail(job.mail)
+
+
+def test_an_abandoned_forward_is_taken_over_after_its_time_under_the_same_message_id():
+    drive = Drive(patients=())
+    found = dead_in_the_relay(drive, letter(document(LEA), mdn=False))
+    assert (found.route, len(drive.ports.outbox.sent)) == (Route.FORWARDED, 1)
+
+
+def test_an_answer_that_may_have_left_is_never_sent_again_but_reviewed():
+    drive = Drive()
+    found = dead_in_the_relay(drive, letter(document(LEA)))
+    assert (found.route, found.answer, found.mdn) == (Route.INTEGRATED, Leg.FAILED, Mdn.NONE)
+    assert drive.ports.outbox.sent == []
+    reasons = [item.reason for item in drive.ledger.reviews(found.mail)]
+    assert reasons == [Reason.RELAY_OUTCOME_UNKNOWN.value]
+
+
+def test_a_copy_counted_while_the_answer_leaves_does_not_make_it_leave_again():
+    drive = Drive()
+    raw = letter(document(LEA))
+    job = ready_to_settle(drive, raw)
+
+    def the_same_bytes_arrive_again():
+        drive.ports.inbox.deliver(raw)
+        drive.collect()
+
+    relay = drive.ports.outbox = MeddlingRelay(the_same_bytes_arrive_again)
+    forward(job, drive.ports)
+    found = drive.mail(job.mail)
+    assert (found.answer, found.copies, len(relay.sent)) == (Leg.SENT, 2, 1)
+
+
+def test_a_mail_in_review_that_still_ends_well_keeps_its_mark_and_its_true_route():
+    drive = Drive()
+    job = ready_to_settle(drive, letter(document(LEA)))
+    review(DeadLetter(Step.FORWARD, job.mail, None, Reason.RELAY_REFUSED, 1), drive.ports)
+    forward(job, drive.ports)
+    found = drive.mail(job.mail)
+    assert (found.route, found.reason, found.review) == (Route.INTEGRATED, None, True)
+    assert [each.recipient for each in drive.ports.outbox.sent] == [
+        "cr.bio@labo-invente.mssante.fr"
+    ]
+
+
+def test_a_mark_put_before_reading_stays_on_a_filed_mail():
+    drive = Drive()
+    drive.ports.inbox.deliver(letter(headers=[("Auto-Submitted", "auto-replied")]))
+    drive.collect()
+    [key] = drive.ports.store.arrivals
+    digest = key.rsplit("/", 1)[-1].removesuffix(".eml")
+    review(DeadLetter(Step.PARSE, digest, None, Reason.UNEXPECTED, 5), drive.ports)
+    parse(Arrival(key, "app"), drive.ports)
+    assert drive.mail(digest).review
+
+
+def test_what_the_dpi_holds_is_what_it_accepted_last_and_not_what_arrived_last():
+    def link(holder, order, version):
+        return Link(holder=holder, order=order, version=version, masks="NNN")
+
+    chain = Chain()
+    for each in (link("a", "1", "v1"), link("b", "2", "v2"), link("c", "3", "v1")):
+        chain = chain.joined(each)
+    chain = chain.moved("b", Integration.INTEGRATED, "AA").moved("a", Integration.INTEGRATED, "AA")
+    assert turn(chain, "c", None) is Turn.REPEAT
+
+
+def test_a_job_of_a_mail_that_is_settled_does_nothing():
+    drive = Drive()
+    [found] = drive.process(letter(document(LEA)))
+    forward(Job(found.mail), drive.ports)
+    assert len(drive.ports.outbox.sent) == 1
