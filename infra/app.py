@@ -17,12 +17,9 @@ import infra.aws  # noqa: F401 (names the Node of jsii, so it comes before aws_c
 # isort: split
 from aws_cdk import App
 
-from infra.aws.context import KEYS, deployment
-from infra.aws.core import CoreStack
-from infra.aws.guard import GuardStack
-from infra.aws.network import NetworkStack
-from infra.aws.queries import QueryStack
+from infra.aws.context import KEYS
 from infra.aws.refused import RefusedContextError
+from infra.aws.stacks import build
 
 __doc__ = (__doc__ or "").format(
     keys="\n".join(
@@ -30,17 +27,6 @@ __doc__ = (__doc__ or "").format(
         for key, meaning in KEYS.items()
     )
 )
-
-
-def build(app: App) -> CoreStack:
-    """All stacks of one deployment; the core one is returned."""
-    place = deployment({key: app.node.try_get_context(key) for key in KEYS})
-    network = NetworkStack(app, "PfiNetwork", place, place.network) if place.network else None
-    core = CoreStack(app, "Pfi", place, network.reach if network else {})
-    if not place.local:
-        GuardStack(app, "PfiGuard", place, core.held())
-        QueryStack(app, "PfiQueries", place)
-    return core
 
 
 def main() -> None:

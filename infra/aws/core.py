@@ -29,7 +29,7 @@ from infra.aws.network import Reach
 from infra.aws.observability import (
     Alarms,
     Observed,
-    dashboard,
+    dashboards,
     ring_for_certificates,
     ring_for_the_product,
 )
@@ -95,8 +95,9 @@ class CoreStack(Stack):
         parse.use(match.door(), push.door(), forward.door(), parse.give_up(), forward.give_up())
         match.use(store.reading(DOCUMENTS), store.reading_patients())
         match.use(push.door(), forward.door(), match.give_up())
-        push.use(store.reading(DOCUMENTS), store.reading_secret("dpi"))
-        push.use(push.door(), forward.door(), push.give_up())
+        # The patients once more: a decision that waited for the DPI is taken again.
+        push.use(store.reading(DOCUMENTS), store.reading_secret("dpi"), store.reading_patients())
+        push.use(forward.door(), push.give_up())
         forward.use(store.reading(INCOMING, DOCUMENTS), store.reading_secret("mssante"))
         forward.use(forward.give_up())
         self._look_after_certificates(steps["certificates"])
@@ -157,7 +158,7 @@ class CoreStack(Stack):
         ring_for_certificates(self.site.alarms, self.place.thresholds)
         queues = {name: self.steps[name].queue for name in QUEUED}
         dead = {name: self.steps[name].dead_letters for name in QUEUED}
-        dashboard(self, self.place, Observed(functions, queues, dead))
+        dashboards(self, self.place, Observed(functions, queues, dead))
 
     def _outputs(self) -> None:
         values = {
@@ -167,7 +168,8 @@ class CoreStack(Stack):
             "SettingsParameter": self.store.settings_name,
             "MssanteSecret": self.store.secrets["mssante"],
             "DpiSecret": self.store.secrets["dpi"],
-            "DashboardName": self.place.name,
+            "DashboardActivity": f"{self.place.name}-activite",
+            "DashboardMachinery": f"{self.place.name}-exploitation",
             "AlarmTopicArn": self.site.alarms.topic.topic_arn,
         }
         for name, step in self.steps.items():

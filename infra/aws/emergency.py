@@ -5,7 +5,7 @@ It needs MFA, lasts an hour, reads and never writes, and rings as soon as it is 
 
 from collections.abc import Sequence
 
-from aws_cdk import Aws, Duration, Stack, aws_events, aws_iam, aws_kms, aws_sns
+from aws_cdk import Duration, Stack, aws_events, aws_iam, aws_kms, aws_sns
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_dynamodb as dynamodb
@@ -138,7 +138,6 @@ class EmergencyRole(Construct):
                             },
                             "Action": ["logs:CreateLogStream", "logs:PutLogEvents"],
                             "Resource": group.log_group_arn,
-                            "Condition": {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}},
                         }
                     ],
                 }

@@ -1,4 +1,4 @@
-"""What an operator sees and is told: one dashboard in two sections, one topic of alarms.
+"""What an operator sees and is told: two dashboards, one topic of alarms.
 
 Metrics of the product are read exactly as the functions emit them: without any dimension, but
 ``MailsSettled`` by ``route`` and ``StepErrors`` by ``step``. An alarm on a metric with one more or
@@ -176,18 +176,18 @@ class Observed:
     dead_letters: Mapping[str, sqs.Queue]
 
 
-def dashboard(scope: Construct, place: Deployment, observed: Observed) -> cloudwatch.Dashboard:
-    """Section *activité* is for the hospital, section *exploitation* for who runs the platform."""
-    board = cloudwatch.Dashboard(
-        scope,
-        "Dashboard",
-        dashboard_name=place.name,
-        default_interval=Duration.days(1),
-        period_override=cloudwatch.PeriodOverride.AUTO,
-    )
-    for row in (*_activity(), *_machinery(observed)):
-        board.add_widgets(*row)
-    return board
+def dashboards(scope: Construct, place: Deployment, observed: Observed) -> None:
+    """*activité* is for the hospital, *exploitation* for who runs the platform."""
+    for name, rows in (("activite", _activity()), ("exploitation", _machinery(observed))):
+        board = cloudwatch.Dashboard(
+            scope,
+            f"Dashboard{name.capitalize()}",
+            dashboard_name=f"{place.name}-{name}",
+            default_interval=Duration.days(1),
+            period_override=cloudwatch.PeriodOverride.AUTO,
+        )
+        for row in rows:
+            board.add_widgets(*row)
 
 
 def _activity() -> list[list[cloudwatch.IWidget]]:

@@ -60,7 +60,7 @@ class Step(Construct):
         if self.figures.receives:
             self._queues = self._two_queues(self.figures.receives)
             self._watch_queues()
-            self.receive(self.queue, batch=1 if self.figures.one_by_one else 10)
+            self.receive(self.queue, batch=1 if self.figures.one_by_one else self.figures.batch)
             # The address of its own queue: a failed message gets its back-off there.
             self.use(Grant({f"PFI_QUEUE_{step.upper()}": self.queue.queue_url}))
         if step in site.reach:
@@ -186,9 +186,6 @@ class Step(Construct):
             memory_size=self.figures.memory,
             timeout=Duration.seconds(self.figures.timeout_on(place.target)),
             reserved_concurrent_executions=place.reserved(self.step),
-            # `push` sends a job back to its own queue while the parent document is in flight.
-            # Lambda takes that for a runaway loop after some 16 rounds and drops the message.
-            recursive_loop=lambda_.RecursiveLoop.ALLOW if self.step == "push" else None,
             role=self._role,
             log_group=self._logs,
             # No POWERTOOLS_SERVICE_NAME: Powertools would add it to every metric as a dimension
@@ -245,14 +242,6 @@ class Step(Construct):
             Watch(age),
             f"Un message attend l'étape {step} depuis plus de {age // 60} minutes.",
         )
-        # SQS leaves a message received more than three times out of its age metric: during a long
-        # breakdown of the DPI or of the relay the alarm above falls silent. This one does not.
-        ring(
-            f"{step}-failing",
-            metric("StepErrors", period=Duration.minutes(15), step=step),
-            Watch(limits.step_errors, times=2),
-            f"L'étape {step} échoue sans interruption depuis une demi-heure.",
-        )
 
     def _watch_function(self) -> None:
         """One throttle alarm per function and no sum of all: the emulator knows no metric math.
@@ -266,6 +255,14 @@ class Step(Construct):
             self.function.metric_errors(period=five),
             Watch(limits.function_errors),
             f"La fonction {self.step} s'est arrêtée sur une erreur imprévue : voir son journal.",
+        )
+        # SQS leaves a message received more than three times out of its age metric: during a long
+        # breakdown of the DPI or of the relay the alarm above falls silent. This one does not.
+        self._site.alarms.ring(
+            f"{self.step}-failing",
+            metric("StepErrors", period=Duration.minutes(15), step=self.step),
+            Watch(limits.step_errors, times=2),
+            f"L'étape {self.step} échoue sans interruption depuis une demi-heure.",
         )
         if self.step not in CLOCKED:
             self._site.alarms.ring(

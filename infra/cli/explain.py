@@ -45,7 +45,12 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     )
     parser.add_argument("--fallback", metavar="ADRESSE|none", help="messagerie de repli")
     parser.add_argument(
-        "--trust", action="append", default=[], metavar="SUFFIXE", help="domaine de confiance"
+        "--trust",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SUFFIXE",
+        help="domaine de confiance",
     )
     parser.add_argument("--environment", type=environment_of, default=Environment.TEST)
     parser.add_argument("--json", action="store_true", help="sortie pour un programme")

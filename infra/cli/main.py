@@ -38,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandFailed as fault:
         sys.stderr.write(f"pfi: {fault}\n")
         return 2
+    except BrokenPipeError:  # `pfi … | head`: the reader has seen enough
+        sys.stdout = None  # nothing is left to flush at exit
+        return 0
     except KeyboardInterrupt:
         return 130
 

@@ -17,7 +17,7 @@ import boto3
 from infra.local.aws import arguments
 from infra.local.deployer import deploy
 from infra.local.dpi import Dpi
-from infra.local.emulator import Emulator
+from infra.local.emulator import Emulator, EmulatorFailed, running
 from infra.local.feeder import Feeder
 from infra.local.operator import Operator
 from infra.local.operator_rules import OperatorOptions
@@ -31,10 +31,11 @@ from pfi.journey.settings import OperatorSettings, RetrySettings, Settings
 
 CONTEXT: Final = {"target": "local", "name": "pfi"}
 DOMAINS: Final = (".mssante.fr", ".mssante.test")
-LOCAL_RETRY: Final = RetrySettings(backoff_s=(1, 2, 4, 5))
+LOCAL_RETRY: Final = RetrySettings(backoff_s=(1, 2, 4, 5), order_grace_s=2)
 """On a laptop nobody waits an hour: same rules, shorter times."""
 HOLD_S: Final = 25
 ACK_TIMEOUT_S: Final = 4
+_OPERATOR_FILES: Final = ("operator.sqlite", "operator.sqlite-wal", "operator.sqlite-shm")
 QUEUED: Final = ("Parse", "Match", "Push", "Forward")
 
 
@@ -63,6 +64,10 @@ class Laptop:
         self._open.close()
 
     def _start(self) -> None:
+        if running(self.folder / "emulator"):
+            raise EmulatorFailed(
+                f"un poste est déjà en marche dans {self.folder} : Ctrl-C, ou --folder"
+            )
         self._clean()
         self.progress("Émulateur AWS…")
         self.emulator = self._open.enter_context(Emulator(self.folder / "emulator"))
@@ -82,7 +87,7 @@ class Laptop:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name in ("emulator", "dpi"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-        for name in ("operator.sqlite", "deployed.json", "run.json"):
+        for name in (*_OPERATOR_FILES, "deployed.json", "run.json"):
             (self.folder / name).unlink(missing_ok=True)
 
     def _start_peers(self) -> None:

@@ -38,11 +38,8 @@ _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?")
 _STACK_NAME: Final = re.compile(r"[a-z][a-z0-9-]{1,23}")
 _FINESS: Final = re.compile(r"[0-9][0-9AB][0-9]{7}")
 _AUTHORITY: Final = re.compile(r"[^|^~\\&\s]+&[0-2](\.(0|[1-9][0-9]*))+&ISO")
-_HD_FIELDS: Final = (
-    "sending_application",
-    "sending_facility",
-    "receiving_application",
-    "receiving_facility",
+_HD_FIELDS: Final = tuple(
+    each.name for each in fields(DpiSettings) if each.name.endswith(("_application", "_facility"))
 )
 _CHARSETS: Final = {"UNICODE UTF-8": "utf-8", "8859/15": "iso8859-15"}
 _TEST_SUFFIX: Final = ".test"
@@ -101,10 +98,8 @@ def findings(hospital: Hospital) -> Iterator[Finding]:
     yield from _alarms(hospital)
     yield from _figures(hospital)
     yield from _network(hospital)
-    size = len(dump_settings(hospital.settings).encode())
-    if size > PARAMETER_BYTES:
-        sentence = f"les paramètres font {size} octets ; SSM en accepte {PARAMETER_BYTES}"
-        yield Finding((), sentence)
+    if (size := len(dump_settings(hospital.settings).encode())) > PARAMETER_BYTES:
+        yield Finding((), f"les paramètres font {size} octets ; SSM en accepte {PARAMETER_BYTES}")
 
 
 def _production(hospital: Hospital) -> bool:
@@ -160,7 +155,7 @@ def _retention(hospital: Hospital) -> Iterator[Finding]:
 def _establishments(hospital: Hospital) -> Iterator[Finding]:
     used = {mailbox.establishment for mailbox in hospital.mailboxes}
     yield from _unique("establishments", "id", (each.id for each in hospital.establishments))
-    yield from _not_empty("establishments", hospital.establishments, "établissement")
+    yield from _not_empty("establishments", hospital.establishments, "un établissement")
     for number, each in enumerate(hospital.establishments):
         yield from _identifier(("establishments", number, "id"), each.id)
         if each.finess and not _FINESS.fullmatch(each.finess):
@@ -171,7 +166,7 @@ def _establishments(hospital: Hospital) -> Iterator[Finding]:
 
 def _mailboxes(hospital: Hospital) -> Iterator[Finding]:
     boxes = hospital.mailboxes
-    yield from _not_empty("mailboxes", boxes, "boîte")
+    yield from _not_empty("mailboxes", boxes, "une boîte")
     yield from _unique("mailboxes", "id", (each.id for each in boxes))
     yield from _unique("mailboxes", "address", (each.address.lower() for each in boxes))
     establishments = [each.id for each in hospital.establishments]
@@ -209,7 +204,7 @@ def _address(path: Place, address: str, hospital: Hospital) -> Iterator[Finding]
 
 def _dpis(hospital: Hospital) -> Iterator[Finding]:
     used = {mailbox.dpi for mailbox in hospital.mailboxes}
-    yield from _not_empty("dpis", hospital.dpis, "DPI")
+    yield from _not_empty("dpis", hospital.dpis, "un DPI")
     yield from _unique("dpis", "id", (each.id for each in hospital.dpis))
     for number, each in enumerate(hospital.dpis):
         place = ("dpis", number)
@@ -263,12 +258,10 @@ def _times(place: Place, dpi: DpiSettings) -> Iterator[Finding]:
 
 def _operator(hospital: Hospital) -> Iterator[Finding]:
     operator = hospital.operator
-    yield from _endpoint(
-        ("operator",), "imap_host", operator.imap_host, "imap_port", operator.imap_port
-    )
-    yield from _endpoint(
-        ("operator",), "smtp_host", operator.smtp_host, "smtp_port", operator.smtp_port
-    )
+    for name in ("imap", "smtp"):
+        host, port = f"{name}_host", f"{name}_port"
+        values = getattr(operator, host), getattr(operator, port)
+        yield from _endpoint(("operator",), host, values[0], port, values[1])
     yield from _urls(("operator", "crl_urls"), operator.crl_urls)
     if operator.revocation == "off":
         yield Finding(
@@ -338,7 +331,6 @@ def _place_of(refusal: str) -> Place:
 
 
 _KEYS: Final[dict[str, Place]] = {
-    "retention": ("retention",),
     "retention_traces": ("retention", "traces_days"),
     "thresholds": ("alarms", "thresholds"),
 }
@@ -347,11 +339,13 @@ _KEYS: Final[dict[str, Place]] = {
 def _figures(hospital: Hospital) -> Iterator[Finding]:
     """Durations, sizes and counts are above zero; some may be zero."""
     tables: dict[Place, Any] = {
-        (name,): getattr(hospital, name) for name in ("operator", "limits", "retry", "retention")
+        (name,): getattr(hospital, name) for name in ("operator", "limits", "retry")
     }
     tables |= {("dpis", number): each for number, each in enumerate(hospital.dpis)}
     for place, table in tables.items():
         for each in fields(table):
+            if each.name.endswith("port"):
+                continue  # told with its own bounds
             value = getattr(table, each.name)
             values = value if isinstance(value, tuple) else (value,)
             least = 0 if each.name in _MAY_BE_ZERO else 1e-9
@@ -402,4 +396,4 @@ def _unique(table: str, key: str, values: Iterable[str]) -> Iterator[Finding]:
 
 def _not_empty(table: str, rows: tuple[Any, ...], what: str) -> Iterator[Finding]:
     if not rows:
-        yield Finding((table,), f"au moins un {what}" if what != "boîte" else "au moins une boîte")
+        yield Finding((table,), f"au moins {what}")

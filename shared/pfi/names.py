@@ -133,7 +133,6 @@ class Integration(StrEnum):
     """State of one document towards the DPI (design §3). `sent` is never terminal."""
 
     WAITING = "waiting"
-    CLAIMED = "claimed"
     SENT = "sent"
     INTEGRATED = "integrated"
     REFUSED = "refused"

@@ -22,8 +22,8 @@ with warnings.catch_warnings():
     # isort: split
     from aws_cdk import App
 
-    from infra.app import build
     from infra.aws.packaging import ROOT
+    from infra.aws.stacks import build
 
 
 def new_app(outdir: Path, **context: str) -> App:

@@ -11,7 +11,7 @@ QUEUES = {
     "collect": {"ParseDlq"},
     "parse": {"MatchQueue", "PushQueue", "ForwardQueue", "ParseDlq", "ForwardDlq"},
     "match": {"PushQueue", "ForwardQueue", "MatchDlq"},
-    "push": {"PushQueue", "ForwardQueue", "PushDlq"},
+    "push": {"ForwardQueue", "PushDlq"},
     "forward": {"ForwardDlq"},
     "review": set(),
     "certificates": set(),
@@ -92,9 +92,9 @@ def test_a_function_reads_only_its_own_secret(aws, step):
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_only_match_sees_patients_and_no_step_writes_them(aws, step):
+def test_only_match_and_push_see_patients_and_no_step_writes_them(aws, step):
     assert touched(aws, step, "dynamodb:GetItem", ["Patients"]) == (
-        {"Patients"} if step == "match" else set()
+        {"Patients"} if step in ("match", "push") else set()
     )
     assert not touched(aws, step, "dynamodb:PutItem", ["Patients"])
 
@@ -127,7 +127,7 @@ def test_what_is_named_to_a_function_is_what_it_may_use(aws, step):
     own = {f"{step.capitalize()}Queue"} if step in QUEUED else set()  # for the back-off
     assert sent == (recorded if step == "review" else QUEUES[step] | own)
     assert ("PFI_BUCKET" in told) == (step in READS or step in WRITES)
-    assert ("PFI_PATIENTS_TABLE" in told) == (step == "match")
+    assert ("PFI_PATIENTS_TABLE" in told) == (step in ("match", "push"))
     assert ("PFI_SECRET_MSSANTE" in told) == ("mssante" in SECRETS.get(step, set()))
     assert ("PFI_SECRET_DPI" in told) == ("dpi" in SECRETS.get(step, set()))
     assert told["PFI_SETTINGS_PARAMETER"] == "/pfi/settings"

@@ -13,9 +13,9 @@ from cdk_nag import AwsSolutionsChecks
 from cfnlint.api import ManualArgs, lint, lint_file
 from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS
 
-from infra.app import build
 from infra.aws import explained
 from infra.aws.packaging import ROOT
+from infra.aws.stacks import build
 from tests.infra.conftest import PUBLIC, VPN, new_app
 
 IGNORED = {

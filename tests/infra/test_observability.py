@@ -23,12 +23,23 @@ def dimensions(properties: dict) -> frozenset[str]:
     return frozenset(each["Name"] for each in properties.get("Dimensions", ()))
 
 
-def board(stack) -> list[dict]:
-    [found] = stack.all("AWS::CloudWatch::Dashboard").values()
-    body = found["DashboardBody"]
+def boards(stack) -> dict[str, list[dict]]:
+    """The widgets of each dashboard."""
+    return {
+        each["DashboardName"]: _widgets(each["DashboardBody"])
+        for each in stack.all("AWS::CloudWatch::Dashboard").values()
+    }
+
+
+def _widgets(body) -> list[dict]:
     parts = body["Fn::Join"][1] if isinstance(body, dict) else [body]
     text = "".join(part if isinstance(part, str) else "token" for part in parts)
     return json.loads(text)["widgets"]
+
+
+def board(stack) -> list[dict]:
+    """The widgets of all dashboards."""
+    return [widget for widgets in boards(stack).values() for widget in widgets]
 
 
 def plotted(stack) -> set[tuple[str, str, frozenset[str]]]:
@@ -50,7 +61,8 @@ def test_the_alarms_are_these(aws):
     expected = {"review", "outcome-unknown", "poll-age"}
     expected |= {f"{step}-errors" for step in STEPS}
     expected |= {f"{step}-throttles" for step in STEPS if step not in CLOCKED}
-    expected |= {f"{step}-{what}" for step in QUEUED for what in ("dlq", "age", "failing")}
+    expected |= {f"{step}-failing" for step in STEPS}
+    expected |= {f"{step}-{what}" for step in QUEUED for what in ("dlq", "age")}
     levels = ("notice", "warning", "urgent")
     expected |= {f"certificate-{peer}-{each}" for peer in CERTIFICATES for each in levels}
     expected |= {f"crl-{peer}" for peer in CERTIFICATES}
@@ -111,7 +123,8 @@ def test_the_dashboard_shows_every_metric_of_the_product(aws):
     assert shown == {each.value for each in Metric}
 
 
-def test_the_dashboard_has_two_sections_and_french_titles(aws):
+def test_there_are_two_dashboards_with_french_titles(aws):
+    assert set(boards(aws)) == {"pfi-activite", "pfi-exploitation"}
     headings = [w["properties"]["markdown"] for w in board(aws) if w["type"] == "text"]
     assert headings == ["# Activité", "# Exploitation"]
     titles = [w["properties"]["title"] for w in board(aws) if w["type"] == "metric"]

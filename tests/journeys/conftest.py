@@ -15,6 +15,7 @@ from infra.local.hospital import (
     settings_of,
 )
 from infra.local.laptop import Laptop
+from pfi.journey.jobs import Job
 from pfi.journey.settings import RetrySettings, Settings
 from pfi.names import Environment
 from tests.contracts.emulator_fixture import queue_arn
@@ -54,7 +55,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with Laptop(tmp_path_factory.mktemp("laptop"), hospital(), lambda _: None) as laptop:
         patients = (*Demo().patients(), *(person.record for person in CANARIES))
         laptop.load_patients(DEMO_ESTABLISHMENT, patients)
-        yield Stage(laptop, _hear_alarms(laptop))
+        stage = Stage(laptop, _hear_alarms(laptop))
+        stage.send("Match", Job(stage.lost).dump())
+        yield stage
 
 
 def _hear_alarms(laptop: Laptop) -> str:

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -41,7 +41,8 @@ class Stage:
 
     laptop: Laptop
     alarm_queue: str = ""
-    _cache: dict[str, Any] = field(default_factory=dict)
+    lost: str = digest_of(b"a mail that never was")
+    """A job was sent for it, and the ledger does not know it."""
 
     # putting in
 
@@ -221,7 +222,7 @@ class Stage:
     def at_rest(self) -> bool:
         """True when every queue and dead-letter queue empties."""
         return eventually(
-            lambda: not any((*self.depths("Queue").values(), *self.depths().values())), 40
+            lambda: not any((*self.depths("Queue").values(), *self.depths().values())), 90
         )
 
     def table_items(self) -> Iterator[dict[str, Any]]:

@@ -30,10 +30,6 @@ def test_a_review_item_rings_the_alarm_and_reaches_who_subscribed(stage):
     assert "pfi review list" in alarm["AlarmDescription"]
 
 
-def test_alarms_that_have_no_cause_stay_silent(stage):
-    """The dead-letter queues were emptied by `review`: their alarms are for when it cannot."""
-    assert stage.at_rest()
-    assert {state(stage, f"pfi-{step}-dlq") for step in ("parse", "match", "forward")} <= {
-        "OK",
-        "INSUFFICIENT_DATA",
-    }
+def test_the_age_of_the_last_poll_is_measured_and_rings_nothing_while_mailboxes_are_polled(stage):
+    stage.collect()
+    assert eventually(lambda: state(stage, "pfi-poll-age") == "OK")

@@ -5,6 +5,7 @@ import pytest
 from infra.cli.up import outcome
 from infra.local.demo import SENDER
 from infra.local.hospital import DEMO_FALLBACK, DEMO_MAILBOX
+from pfi.mail.compose import outgoing_id
 from pfi.mail.inbound import read
 from pfi.mail.rules import archives
 from tests.data.builders import LEA, YANN
@@ -97,7 +98,7 @@ def test_two_documents_are_one_mdn(stage, catalogue):
 
 
 def test_an_mdn_asked_for_somebody_else_waits_for_a_person(stage, catalogue):
-    _, raw, report = catalogue["MDN vers un tiers"]
+    _, _, report = catalogue["MDN vers un tiers"]
     assert stage.reviews(report.mail) == [("forward", "PFI-MAIL-05")]
     assert stage.mails_at("autre@labo-demo.mssante.test") == []
 
@@ -112,7 +113,7 @@ def test_without_fallback_the_sender_gets_the_failure_notice_with_the_original(s
 
 
 def test_without_fallback_the_mdn_error_is_the_only_answer(stage, catalogue):
-    _, raw, report = catalogue["sans repli, avec MDN"]
+    _, raw, _ = catalogue["sans repli, avec MDN"]
     [mdn] = answers(stage, raw)
     assert "; processed/error" in mdn.content(mdn.parts[1]).decode()
     assert stage.mails_at(DEMO_FALLBACK, raw) == []
@@ -150,8 +151,6 @@ def test_the_forward_says_why_and_holds_the_original_byte_for_byte(stage, catalo
 
 def report_id(stage, mail):
     """The Message-ID of our forward of this mail: stable, so it can be computed."""
-    from pfi.mail.compose import outgoing_id
-
     return outgoing_id("forward", mail, DEMO_FALLBACK, "ch-demo.mssante.test").encode()
 
 

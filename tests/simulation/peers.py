@@ -62,7 +62,6 @@ class Box:
     folders: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     poison: set[bytes] = field(default_factory=set)
     taken: set[bytes] = field(default_factory=set)
-    opened: dict[Worker, float] = field(default_factory=dict)
 
     def deliver(self, raw: bytes) -> None:
         self.inbox[self.next_uid] = raw

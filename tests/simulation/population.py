@@ -158,7 +158,9 @@ def _same_document(make: Maker) -> None:
 
 def _other_content(make: Maker) -> None:
     for payload in (b"%PDF-1.4 un", b"%PDF-1.4 deux"):
-        make.add("same Message-ID", make.entry(payload=payload), message_id=f"<same{make.number}@l.fr>")
+        make.add(
+            "same Message-ID", make.entry(payload=payload), message_id=f"<same{make.number}@l.fr>"
+        )
 
 
 def _back_and_forth(make: Maker) -> None:
@@ -227,7 +229,12 @@ def _between_services(make: Maker) -> None:
 
 
 def _large(make: Maker) -> None:
-    make.add("large", make.entry(payload=random.Random(make.number).randbytes(LARGEST)), good=False, silent=True)
+    make.add(
+        "large",
+        make.entry(payload=random.Random(make.number).randbytes(LARGEST)),
+        good=False,
+        silent=True,
+    )
 
 
 def _poison(make: Maker) -> None:

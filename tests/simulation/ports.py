@@ -221,7 +221,7 @@ class FaultyPorts:
     ) -> None:
         self.settings, self._calls = settings, calls
         self._boxes = boxes
-        self.opened: Callable[[Box], None] = lambda _box: None
+        self.opened: Callable[[str], None] = lambda _mailbox: None
         self.table = FaultyTable(calls, table)
         self.store = FaultyStore(calls, store)
         self.patients = FaultyPatients(calls, patients)
@@ -235,16 +235,10 @@ class FaultyPorts:
     def mailbox(self, mailbox: MailboxSettings) -> Iterator[Any]:
         reason = Reason.MAILBOX_UNAVAILABLE
         box = self._boxes[mailbox.id]
-        worker = self._calls.world.alive()
-        try:
-            yield self._calls("imap.open", lambda: self._opened(box), reason)
-        finally:
-            box.opened.pop(worker, None)
+        yield self._calls("imap.open", lambda: self._opened(mailbox.id, box), reason)
 
-    def _opened(self, box: Box) -> Session:
-        world = self._calls.world
-        self.opened(box)
-        box.opened[world.alive()] = world.elapsed
+    def _opened(self, mailbox: str, box: Box) -> Session:
+        self.opened(mailbox)
         return Session(box, self._calls, self._calls.fault)
 
     def relay(self, _mailbox: MailboxSettings) -> FaultyRelay:

@@ -55,7 +55,9 @@ class Queue:
 
     @property
     def arn(self) -> str:
-        return f"arn:aws:sqs:eu-west-3:000000000000:pfi-{self.of.value}{'-dlq' if self.dead else ''}"
+        return (
+            f"arn:aws:sqs:eu-west-3:000000000000:pfi-{self.of.value}{'-dlq' if self.dead else ''}"
+        )
 
     def put(self, message: Message) -> None:
         """A new message, or one that comes back."""

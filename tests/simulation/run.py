@@ -1,5 +1,10 @@
-"""One run: a hospital, its peers, a seed. ``python -m tests.simulation.run FIRST COUNT`` runs many."""
+"""One run: a hospital, its peers, a seed.
 
+``python -m tests.simulation.run FIRST COUNT`` runs many and ends with 1 when one fails;
+``python -m tests.simulation.run show SEED [TEXT]`` prints the trace of one.
+"""
+
+import hashlib
 import json
 import sys
 import time
@@ -11,12 +16,12 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_plus
 
 from pfi.adapters.csv_patients import ListedPatients
 from pfi.edge import lambdas
 from pfi.errors import PfiError
-from pfi.journey import collect, forward, match, parse, push, reading, review
+from pfi.journey import forward, match, parse, push, reading, review
 from pfi.journey.foresight import Foresight
 from pfi.names import Route, Step
 from tests.data.builders import EVERYBODY
@@ -52,7 +57,8 @@ class Failed(AssertionError):
 
     def __init__(self, seed: int, cause: BaseException, trace: list[Any]) -> None:
         super().__init__(
-            f"SEED={seed}: {cause!r}\nreplay: SEED={seed} .venv/bin/pytest tests/simulation -k replay"
+            f"SEED={seed}: {cause!r}\n"
+            f"replay: SEED={seed} .venv/bin/pytest tests/simulation -k replay"
         )
         self.seed, self.cause, self.trace = seed, cause, trace
         self.invariant = str(cause)
@@ -85,7 +91,7 @@ class _Context:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self.aws_request_id = f"collector {world.workers}"
+        self.aws_request_id = str(world.workers + 1)  # the number that the worker will have
 
     def get_remaining_time_in_millis(self) -> int:
         left = self._world.alive().deadline - self._world.clock.now
@@ -136,7 +142,7 @@ class Simulation:
             self.world.after(each.at, lambda each=each: self._deliver(each))
         with self._edge():
             try:
-                self.world.run(lambda: None)
+                self.world.run()
                 self.witness.end()
                 if self.seed % CALM_EVERY == 0:
                     self._as_foreseen()
@@ -213,7 +219,7 @@ class Simulation:
         if "mail" in job:
             return job["mail"], job.get("document")
         key = job["Records"][0]["s3"]["object"]["key"]
-        return _sha256(self.store.objects[lambdas.unquote_plus(key)]), None
+        return _sha256(self.store.objects[unquote_plus(key)]), None
 
     # peers
 
@@ -240,20 +246,19 @@ class Simulation:
         if self.calls.fault("smtp_bounce"):
             wait = self.world.rng.choice((0.1, 30.0, 3000.0))
             raw = bounce(sent.mail.message_id)
-            if raw not in self.witness.bounced:  # type: ignore[comparison-overlap]
-                self.world.after(wait, lambda: self._into(self.boxes["app"], raw))
+            self.world.after(wait, lambda: self._into(self.boxes["app"], raw))
 
     # the product's edge, in this world
 
     def _handler(self, step: Step) -> Handler:
         if step is Step.REVIEW:
-            return lambdas.review_function(lambda letter, ports: review.review(letter, ports))
+            return lambdas.review_function(review.review)
         if step is Step.PARSE:
-            return lambdas.arrival_function(step, lambda mail, ports: parse.parse(mail, ports))
+            return lambdas.arrival_function(step, parse.parse)
         run: dict[Step, Callable[..., Any]] = {
-            Step.MATCH: lambda job, ports: match.match(job, ports),
-            Step.PUSH: lambda job, ports: push.push(job, ports),
-            Step.FORWARD: lambda job, ports: forward.forward(job, ports),
+            Step.MATCH: match.match,
+            Step.PUSH: push.push,
+            Step.FORWARD: forward.forward,
         }
         return lambdas.job_function(step, run[step])
 
@@ -266,7 +271,6 @@ class Simulation:
                 ("environment", lambda: names),
                 ("random", self.world.rng),
                 ("Telemetry", lambda step: Telemetry(self.world, step)),
-                ("collect", lambda *args: collect.collect(*args)),
             ):
                 stack.enter_context(patch.object(lambdas, name, value))
             stack.enter_context(patch.object(parse, "read_mail", _remembered(parse.read_mail)))
@@ -331,45 +335,49 @@ def _remembered(read: Callable[..., reading.Reading]) -> Callable[..., reading.R
 
 @cache
 def _sha256(raw: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(raw).hexdigest()
 
 
-def main(first: int, count: int) -> None:
-    """Many seeds, one line each hundred, the failing ones at the end."""
-    started, failed = time.monotonic(), []
+def main(first: int, count: int) -> int:
+    """Many seeds: the failing ones as they come, then the sums. 1 when one failed."""
+    started, failed = time.monotonic(), 0
     sums: Counter[str] = Counter()
-    faults: Counter[str] = Counter()
     for seed in range(first, first + count):
         try:
             report = simulate(seed)
         except Failed as failure:
-            failed.append(seed)
-            print(str(failure).splitlines()[0], flush=True)
+            failed += 1
+            _say(str(failure).splitlines()[0])
             continue
         for name in ("mails", "documents", "calls", "accepted_twice", "overtaken"):
             sums[name] += getattr(report, name)
-        faults += report.faults
         sums += Counter({f"route {route}": number for route, number in report.routes.items()})
-    print(f"{count} seeds, {time.monotonic() - started:.1f} s, {len(failed)} failed")
-    print(dict(sums), dict(faults), sep="\n")
+        sums += Counter({f"fault {fault}": number for fault, number in report.faults.items()})
+    _say(f"{count} seeds, {time.monotonic() - started:.1f} s, {failed} failed")
+    for name, number in sums.items():
+        _say(f"{number:9} {name}")
+    return int(failed > 0)
 
 
-def show(seed: int, about: str = "") -> None:
+def show(seed: int, about: str = "") -> int:
     """The trace of one seed, or the lines of it that are about something."""
     try:
-        trace, end = simulate(seed).trace, "holds"
+        trace, end = simulate(seed).trace, "every promise holds"
     except Failed as failure:
         trace, end = failure.trace, str(failure)
     for at, worker, what, detail in trace:
         if about in f"{what} {detail}":
-            print(f"{at:10.2f} #{worker:<5} {what} {detail}")
-    print(end)
+            _say(f"{at:10.2f} #{worker:<5} {what} {detail}")
+    _say(end)
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
     if sys.argv[1] == "show":
-        show(int(sys.argv[2]), *sys.argv[3:])
-    else:
-        main(int(sys.argv[1]), int(sys.argv[2]))
+        sys.exit(show(int(sys.argv[2]), *sys.argv[3:]))
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from pfi.names import Step
 from tests.doubles.memory import Clock
@@ -27,7 +27,7 @@ class Broken(BaseException):
 class _Lane:
     """A thread that is lent to one worker after the other."""
 
-    idle: "list[_Lane]" = []
+    idle: ClassVar[list["_Lane"]] = []
 
     def __init__(self) -> None:
         self.work: Callable[[], None] = lambda: None
@@ -71,6 +71,7 @@ class Worker:
         self.accepted: list[Any] = []
         self.lane: _Lane | None = None
         self.finished = False
+        self.ended: Callable[[Worker], None] = lambda _worker: None
         self.result: Any = None
 
 
@@ -103,7 +104,7 @@ class World:
         """One line of the trace."""
         self.trace.append((self.elapsed, self.current.number if self.current else 0, what, detail))
 
-    def run(self, after_each: Callable[[], None]) -> None:
+    def run(self) -> None:
         """Until nothing is planned any more."""
         while self._agenda:
             moment, _, action = heapq.heappop(self._agenda)
@@ -111,7 +112,6 @@ class World:
             action()
             if self._broken is not None:
                 raise self._broken
-            after_each()
 
     def spawn(
         self, step: Step, seconds: float, run: Callable[[], Any], ended: Callable[[Worker], None]
@@ -130,19 +130,18 @@ class World:
                 self._broken = self._broken or error
             worker.finished = True
 
-        worker.lane = _Lane.lent(work)
-        self._turn(worker, ended)
+        worker.lane, worker.ended = _Lane.lent(work), ended
+        self._turn(worker)
         return worker
 
-    def _turn(self, worker: Worker, ended: Callable[[Worker], None]) -> None:
+    def _turn(self, worker: Worker) -> None:
         assert worker.lane is not None
         self.current = worker
-        worker.pause_ended = ended  # type: ignore[attr-defined]
         worker.lane.turn()
         self.current = None
         if worker.finished:
             _Lane.idle.append(worker.lane)
-            ended(worker)
+            worker.ended(worker)
 
     def alive(self) -> Worker:
         """The worker whose turn it is, unless it is dead."""
@@ -157,8 +156,7 @@ class World:
         worker = self.alive()
         assert worker.lane is not None
         left = (worker.deadline - self.clock.now).total_seconds()
-        ended = worker.pause_ended  # type: ignore[attr-defined]
-        self.after(max(0.0, min(seconds, left)), lambda: self._turn(worker, ended))
+        self.after(max(0.0, min(seconds, left)), lambda: self._turn(worker))
         worker.lane.pause()
         if self.clock.now >= worker.deadline:
             self.kill("time-out of the function")

@@ -38,7 +38,7 @@ def mail(
         ("To", recipient),
         ("Reply-To", reply_to or None),
         ("Message-ID", message_id or None),
-        ("Subject", subject if subject.isascii() else Header(subject, "utf-8").encode("\r\n")),
+        ("Subject", subject if subject.isascii() else _encoded(subject)),
         ("Disposition-Notification-To", asked or None),
         *headers,
         ("MIME-Version", "1.0"),
@@ -66,6 +66,10 @@ def forwarded(inner: bytes, *, sender: str = "secretariat@ch-invente.mssante.fr"
     ]
     attached = b"Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n\r\n" + inner
     return _head(fields) + _multipart([_text_part("Pour intégration."), attached], "=_invente_tr")
+
+
+def _encoded(subject: str) -> str:
+    return Header(subject, "utf-8").encode(linesep="\r\n")
 
 
 _BOUNDARY: Final = "=_invente_mixte"

@@ -35,7 +35,10 @@ class SqsJobs:
         self._send(self.dead_letters, step, body, reason)
 
     def postpone(self, step: Step, receipt: str, seconds: int) -> None:
-        """Let a failed message wait before its next delivery."""
+        """Let a failed message wait before its next delivery; a step without a queue of its own
+        (review, fed by all dead-letter queues) leaves it to theirs."""
+        if step not in self.queues:
+            return
         try:
             self.client.change_message_visibility(
                 QueueUrl=self._url(self.queues, step),

@@ -73,14 +73,17 @@ class Examined:
 
 def held(settings: Settings, mssante: Secret) -> Iterator[Held]:
     """Every certificate that the installation needs, configured or found in the secret."""
-    operator = settings.operator
-    if settings.mailboxes:
-        needed = operator.revocation == "crl"
+    operator, own = settings.operator, mssante.get("certificates", {})
+    needed = operator.revocation == "crl"
+    alone = [each.id for each in settings.mailboxes if each.id in own]
+    if len(alone) < len(settings.mailboxes) or mssante.get("certificate") or mssante.get("crl"):
         yield Held("mssante", "mssante", (), operator.crl_urls, list_needed=needed)
-    for mailbox in settings.mailboxes:
-        if mailbox.id in mssante.get("certificates", {}):
-            path = ("certificates", mailbox.id)
-            yield Held(f"mssante-{mailbox.id}", "mssante", path, list_here=False)
+    for mailbox in alone:
+        path, name = ("certificates", mailbox), f"mssante-{mailbox}"
+        if own[mailbox].get("crl"):
+            yield Held(name, "mssante", path, operator.crl_urls, list_needed=needed)
+        else:
+            yield Held(name, "mssante", path, list_here=False)
     for target in settings.dpis:
         if target.tls != "off":
             yield Held(f"dpi-{target.id}", "dpi", (target.id,), target.crl_urls)

@@ -174,7 +174,7 @@ def arrivals_of(body: str) -> Iterable[Arrival]:
         event: Mapping[str, Any] = json.loads(body)
         records = () if event.get("Event") == _TEST_EVENT else event["Records"]
         keys = [unquote_plus(each["s3"]["object"]["key"]) for each in records]
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Unreadable(Reason.JOB_UNREADABLE) from None
     for key in keys:
         prefix, _, rest = key.partition("/")
@@ -213,10 +213,11 @@ def _subjects(body: str) -> Iterable[tuple[str, int | None]]:
     except Unreadable:
         keys = []
     names = [key.rsplit("/", 1)[-1].removesuffix(".eml") for key in keys] or [body]
-    return [
-        (name if _is_digest(name) else hashlib.sha256(name.encode()).hexdigest(), None)
-        for name in names
-    ]
+    return [(name if _is_digest(name) else _digest_of(name), None) for name in names]
+
+
+def _digest_of(name: str) -> str:
+    return hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _is_digest(name: str) -> bool:

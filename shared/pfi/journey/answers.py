@@ -61,7 +61,12 @@ class Answers:
 
     def _dispatch(self, raw: bytes, to: str) -> Dispatch:
         product = self.settings.product_reference
-        own = OwnMailbox(self.mailbox.address, product=product or DEFAULT_PRODUCT, nil=product)
+        own = OwnMailbox(
+            self.mailbox.address,
+            product=product or DEFAULT_PRODUCT,
+            nil=product,
+            reply_to=self.mailbox.reply_to,
+        )
         return Dispatch(
             mail=read(raw, MailLimits(size=self.settings.limits.mail_bytes)),
             digest=self.record.mail,

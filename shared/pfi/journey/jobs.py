@@ -35,6 +35,6 @@ def load(body: str) -> Job:
         known = data["v"] <= SCHEMA and _DIGEST.fullmatch(mail)
         if known and (number is None or (isinstance(number, int) and number > 0)):
             return Job(mail, number)
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         pass
     raise Unreadable(Reason.JOB_UNREADABLE)

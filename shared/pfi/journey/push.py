@@ -33,6 +33,9 @@ FRESH: Final = timedelta(minutes=10)
 """How long a decision is trusted before it is taken again, just before the message leaves."""
 MARGIN_S: Final = 5
 """Added to the DPI's time-outs before a `sent` document is thought abandoned."""
+LIFE_S: Final = 105
+"""No worker lives longer: its function is stopped after 100 s (infra.aws.names). Earlier, one that
+is only slow could still send, or still write down an answer that it holds."""
 
 
 def push(job: Job, ports: Ports) -> Outcome:
@@ -81,10 +84,20 @@ class _Push:
         if chain.record.link(self.holder) is None:
             raise Unavailable(Reason.STORE_UNAVAILABLE)  # parse always joins the chain first
         parent = self._parent()
+        if self._too_early(chain.record, parent):
+            raise Unavailable(Reason.PARENT_IN_FLIGHT)
         taken = turn(chain.record, self.holder, parent)
         if taken is Turn.GO:
             return self._go(chain, parent)
         return self._not_now(taken)
+
+    def _too_early(self, chain: Chain, parent: Chain | None) -> bool:
+        """A replacement or deletion of a document that nobody has heard of: the mail that brings
+        it may be collected and not yet read. It gets a moment; then the DPI decides (Q-32)."""
+        if self.document.event is Event.NEW or len(chain.links) > 1 or (parent and parent.links):
+            return False
+        grace = timedelta(seconds=self.ports.settings.retry.order_grace_s)
+        return self.ports.now() - self.mail.received_at < grace
 
     def _not_now(self, taken: Turn) -> Outcome:
         match taken:
@@ -147,7 +160,8 @@ class _Push:
         self, document: DocumentRecord, chain: Versioned[Chain], message: bytes
     ) -> Outcome:
         started = self.ports.now()
-        patience = self.target.connect_timeout_s + self.target.ack_timeout_s + MARGIN_S
+        target = self.target
+        patience = max(LIFE_S, target.connect_timeout_s + target.ack_timeout_s + MARGIN_S)
         sent = self._save(
             replace(
                 document,

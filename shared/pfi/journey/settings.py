@@ -42,6 +42,7 @@ class MailboxSettings:
     establishment: str
     dpi: str
     fallback: str = ""
+    reply_to: str = ""
     service_name: str = ""
     service_code: str = ""
 
@@ -116,6 +117,7 @@ class RetrySettings:
 
     backoff_s: tuple[int, ...] = (60, 300, 900, 3600)
     unexpected_attempts: int = 3
+    order_grace_s: int = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

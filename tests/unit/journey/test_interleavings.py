@@ -184,3 +184,51 @@ def test_a_job_of_a_mail_that_is_settled_does_nothing():
     [found] = drive.process(letter(document(LEA)))
     forward(Job(found.mail), drive.ports)
     assert len(drive.ports.outbox.sent) == 1
+
+
+def test_a_slow_worker_that_still_lives_is_not_thought_dead():
+    drive = Drive()
+    drive.ports.inbox.deliver(letter(document(LEA)))
+    drive.collect()
+    drive.arrive()
+    queues = drive.ports.jobs.queues
+    match(queues[Step.MATCH].popleft(), drive.ports)
+    [job] = queues[Step.PUSH]
+    exchange = drive.ports.hospital.exchange
+
+    def slowly(message, control_id):
+        drive.ports.hospital.exchange = exchange
+        answer = exchange(message, control_id)
+        drive.clock.advance(99)
+        with pytest.raises(Unavailable):
+            push(job, drive.ports)
+        return answer
+
+    drive.ports.hospital.exchange = slowly
+    push(job, drive.ports)
+    assert len(drive.ports.hospital.accepted) == 1
+
+
+def test_a_replacement_waits_a_moment_for_a_parent_that_is_not_read_yet():
+    drive = Drive()
+    first = letter(document(LEA, document_id="2.25.1.1"), message_id="<1@labo-invente.mssante.fr>")
+    second = letter(
+        document(LEA, document_id="2.25.1.2", parent="2.25.1.1", action="C"),
+        message_id="<2@labo-invente.mssante.fr>",
+    )
+    for raw in (first, second):
+        drive.ports.inbox.deliver(raw)
+    drive.collect()
+    late = drive.ports.store.arrivals.pop(0)
+    drive.work(rounds=2, pause_s=30)
+    assert drive.ports.hospital.received == []
+    drive.ports.store.arrivals.append(late)
+    drive.work()
+    kinds = [message.split(b"|")[8][4:7] for message in drive.ports.hospital.accepted]
+    assert kinds == [b"T02", b"T10"]
+
+
+def test_a_replacement_whose_parent_never_came_is_left_to_the_dpi():
+    drive = Drive()
+    drive.process(letter(document(LEA, document_id="2.25.1.2", parent="2.25.1.1", action="C")))
+    assert len(drive.ports.hospital.accepted) == 1

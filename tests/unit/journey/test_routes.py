@@ -1,11 +1,9 @@
 """One mail through all steps, for each route (mssante-mail §1.6)."""
 
-import hashlib
 from dataclasses import replace
 
 import pytest
 
-from pfi.adapters.csv_patients import ListedPatients
 from pfi.errors import OutcomeUnknown, Refused, Unavailable
 from pfi.mail.inbound import read
 from pfi.names import Event, Integration, Leg, Mdn, Reason, Route
@@ -13,9 +11,7 @@ from tests.data.builders import (
     AISSATA,
     ANDRE,
     LEA,
-    MAILBOX,
     NO_INS,
-    SAMIR,
     SENDER,
     THEO,
     YANN,
@@ -330,181 +326,3 @@ def test_a_document_of_another_patient_is_never_replaced_nor_deleted(action):
     assert [each.route for each in found] == [Route.INTEGRATED, Route.FORWARDED]
     assert found[1].reason == Reason.ANOTHER_PATIENT.value
     assert len(drive.ports.hospital.received) == 1
-
-
-# --- one patient, one request, one hospital: what an adversary or an accident may mix
-
-
-def test_the_same_document_in_two_archives_with_other_masks_is_refused():
-    drive = Drive()
-    raw = mail(
-        xdm_zip([document(LEA)]),
-        attachments=[
-            ("IHE_XDM2.zip", "application/zip", xdm_zip([document(LEA, masks=("MASQUE_PS",))]))
-        ],
-    )
-    [found] = drive.process(raw)
-    assert (found.route, found.reason) == (Route.FORWARDED, Reason.METADATA_INVALID.value)
-
-
-def test_two_archives_that_name_two_patients_for_one_document_are_refused():
-    drive = Drive()
-    second = xdm_zip([document(LEA, patient_id=YANN.cx)])
-    raw = mail(xdm_zip([document(LEA)]), attachments=[("IHE_XDM2.zip", "application/zip", second)])
-    [found] = drive.process(raw)
-    assert (found.route, found.reason) == (Route.FORWARDED, Reason.MULTIPLE_PATIENTS.value)
-
-
-def test_two_numbers_of_one_scheme_are_two_patients_even_with_a_nia_in_common():
-    drive = Drive()
-    nia = (SAMIR.oid, SAMIR.matricule)
-    entries = [
-        document(p, ids=[(p.oid, p.matricule), nia], document_id=f"2.25.1.{n}", patient_id="")
-        for n, p in enumerate((LEA, YANN))
-    ]
-    [found] = drive.process(letter(*entries))
-    assert (found.route, found.reason) == (Route.FORWARDED, Reason.MULTIPLE_PATIENTS.value)
-
-
-def test_a_nia_known_as_somebody_elses_beside_a_nir_is_a_conflict():
-    drive = Drive()
-    ids = [(LEA.oid, LEA.matricule), (SAMIR.oid, SAMIR.matricule)]
-    [found] = drive.process(letter(document(LEA, ids=ids)))
-    assert (found.route, found.reason) == (Route.FORWARDED, "PFI-ID-07")
-
-
-def test_a_document_with_the_hospital_number_of_another_patient_is_refused():
-    target = replace(HOSPITAL.dpis[0], ipp_authority="CH&2.25.4242&ISO")
-    drive = Drive(replace(HOSPITAL, dpis=(target,)))
-    ids = [(LEA.oid, LEA.matricule), ("2.25.4242", YANN.ipp)]
-    [found] = drive.process(letter(document(LEA, ids=ids)))
-    assert (found.route, found.reason) == (Route.FORWARDED, "PFI-ID-10")
-    [good] = Drive(replace(HOSPITAL, dpis=(target,))).process(
-        letter(document(LEA, ids=[(LEA.oid, LEA.matricule), ("2.25.4242", LEA.ipp)]))
-    )
-    assert good.route is Route.INTEGRATED
-
-
-def test_a_failure_notice_with_its_archive_at_top_level_is_never_integrated():
-    drive = Drive()
-    raw = letter(document(LEA), subject="[KO Intégration système !][902] XDM/1.0/DDM+CR")
-    [found] = drive.process(raw)
-    assert (found.route, found.reason) == (Route.FORWARDED, Reason.AUTO_GENERATED.value)
-    assert [each.recipient for each in drive.ports.outbox.sent] == [FALLBACK]
-
-
-def test_the_same_bytes_in_the_mailboxes_of_two_establishments_are_two_mails():
-    other = replace(
-        HOSPITAL.mailboxes[0], id="other", address="b@ch-invente.mssante.fr", establishment="b"
-    )
-    drive = Drive(replace(HOSPITAL, mailboxes=(*HOSPITAL.mailboxes, other)))
-    raw = letter(document(replace(LEA, sex="UN")))
-    drive.process(raw)
-    drive.ports.store.put_mail("other", hashlib.sha256(raw).hexdigest(), raw)
-    drive.work()
-    mails = [r.data for (pk, sk), r in drive.ports.table.rows.items() if sk == "MAIL"]
-    assert sorted((m["mailbox"], m["route"]) for m in mails) == [
-        ("app", "forwarded"),
-        ("other", "forwarded"),
-    ]
-
-
-def test_our_own_forward_that_a_rule_sends_back_is_filed_and_a_forged_one_is_reviewed():
-    drive = Drive()
-    [first] = drive.process(letter(document(replace(LEA, sex="UN")), mdn=False))
-    [ours] = drive.ports.outbox.sent
-    forged = ours.content.replace(b"Message-ID: <pfi.", b"Message-ID: <pfx.")
-    back, strange = drive.process(ours.content, forged)
-    assert (first.route, back.route, strange.route) == (
-        Route.FORWARDED,
-        Route.FILED,
-        Route.REVIEW,
-    )
-
-
-def test_a_document_sent_between_two_bals_of_the_hospital_is_integrated_and_not_answered():
-    drive = Drive()
-    [found] = drive.process(letter(document(LEA), sender=MAILBOX, return_path=MAILBOX))
-    assert (found.route, found.mdn, drive.ports.outbox.sent) == (Route.INTEGRATED, Mdn.NONE, [])
-
-
-def test_a_delivery_failure_that_names_no_mail_of_ours_goes_to_a_person():
-    drive = Drive()
-    raw = (
-        b"Return-Path: <>\r\nFrom: mailer-daemon@op.mssante.fr\r\nTo: x\r\nMessage-ID: <d@op>\r\n"
-        b"Content-Type: multipart/report; report-type=delivery-status; boundary=b\r\n\r\n"
-        b"--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; op\r\n\r\n"
-        b"Action: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n"
-    )
-    [found] = drive.process(raw)
-    assert (found.route, found.reason) == (Route.REVIEW, Reason.BOUNCED.value)
-
-
-def test_a_decision_that_waited_is_taken_again_before_the_message_leaves():
-    drive = Drive()
-    drive.ports.hospital.answers = [Unavailable(Reason.DPI_UNAVAILABLE)]
-    drive.ports.settings = replace(HOSPITAL, dpis=(replace(HOSPITAL.dpis[0], hold_s=86_400),))
-    raw = letter(document(LEA))
-    drive.ports.inbox.deliver(raw)
-    drive.collect()
-    drive.work(rounds=1, pause_s=3600)
-    drive.ports.patients = ListedPatients([replace(LEA.record, status="PROV")])
-    drive.work()
-    found = drive.mail(hashlib.sha256(raw).hexdigest())
-    assert (found.route, found.reason) == (Route.FORWARDED, Reason.BASE_CHANGED.value)
-    assert drive.ports.hospital.accepted == []
-
-
-def test_a_parent_whose_outcome_is_unknown_protects_its_patient_too():
-    drive = Drive()
-    drive.ports.hospital.answers = [OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)] * 4
-    first = document(LEA, document_id="2.25.1.1")
-    other = document(YANN, document_id="2.25.1.2", parent="2.25.1.1", action="C")
-    found = drive.process(letter(first, number=1), letter(other, number=2))
-    assert found[1].reason == Reason.ANOTHER_PATIENT.value
-
-
-def test_a_nia_that_became_a_nir_is_the_same_patient_for_a_replacement():
-    became = replace(LEA.record, oid="1.2.250.1.213.1.4.8", aliases=((SAMIR.matricule, SAMIR.oid),))
-    drive = Drive(patients=(became,))
-    before = replace(LEA, body=SAMIR.body, oid=SAMIR.oid)
-    after = replace(LEA, oid="1.2.250.1.213.1.4.8")
-    first = document(before, document_id="2.25.1.1")
-    second = document(after, document_id="2.25.1.2", parent="2.25.1.1", action="C")
-    found = drive.process(letter(first, number=1), letter(second, number=2))
-    assert [each.route for each in found] == [Route.INTEGRATED] * 2
-
-
-def test_failure_notices_to_one_address_are_capped_and_the_rest_goes_to_a_person():
-    drive = Drive()
-    drive.set_fallback("")
-    broken = replace(LEA, sex="UN")
-    raws = [letter(document(broken), number=n, mdn=False) for n in range(22)]
-    for raw in raws:
-        drive.ports.inbox.deliver(raw)
-    drive.collect()
-    drive.work(pause_s=1)
-    routes = [drive.mail(hashlib.sha256(raw).hexdigest()).route for raw in raws]
-    assert routes.count(Route.REPLIED) == len(drive.ports.outbox.sent) == 20
-    assert routes.count(Route.REVIEW) == 2
-
-
-def test_a_mail_without_message_id_is_integrated_under_one_of_ours_and_gets_no_mdn():
-    drive = Drive()
-    [found] = drive.process(letter(document(LEA), message_id=""))
-    assert (found.route, found.mdn, found.review) == (Route.INTEGRATED, Mdn.NONE, True)
-    assert b"OBX|2|ED|<pfi." in drive.ports.hospital.accepted[0]
-
-
-def test_the_message_names_only_our_own_mailboxes_as_recipients():
-    drive = Drive()
-    raw = letter(document(LEA)).replace(b"\r\nTo: ", b"\r\nCc: patient@exemple.fr\r\nTo: ", 1)
-    drive.process(raw)
-    assert b"patient@exemple.fr" not in drive.ports.hospital.accepted[0]
-
-
-def test_the_time_of_the_event_is_the_date_of_the_mail():
-    drive = Drive()
-    drive.process(letter(document(LEA), date="Thu, 14 May 2026 09:30:12 +0200"))
-    evn = drive.ports.hospital.accepted[0].split(b"\r")[1].split(b"|")
-    assert evn[6] == b"20260514093012"
