@@ -5,6 +5,7 @@ import threading
 import time
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from infra.cli.options import (
@@ -106,7 +107,10 @@ def report_of(followed: Followed) -> MailReport:
     """The report of one delivered file."""
     if followed.repeat:
         return repeated(followed.name, followed.record.mail)
-    return happened(followed.name, followed.record, followed.dossier, followed.documents)
+    record = followed.record
+    if record.route is Route.REVIEW and record.reason is None:
+        record = replace(record, reason=followed.reviewed_for)
+    return happened(followed.name, record, followed.dossier, followed.documents)
 
 
 def _as_expected(report: MailReport, expected: dict[str, str]) -> bool:

@@ -21,13 +21,17 @@ class NotSettled(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Followed:
-    """One delivered file and what the ledger says of it; `repeat` = bytes collected before."""
+    """One delivered file and what the ledger says of it; `repeat` = bytes collected before.
+
+    `reviewed_for` is the reason of the review item, for a mail that a stuck job keeps from ending.
+    """
 
     name: str
     record: MailRecord
     dossier: Dossier | None
     documents: tuple[DocumentRecord, ...]
     repeat: bool
+    reviewed_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,10 @@ class Delivery:
                 raise NotSettled("un courriel n'a pas été réglé à temps")
             time.sleep(PAUSE_S)
         documents = tuple(each.record for each in ledger.documents(mail))
-        return Followed(name, known.record, self._dossier(mail), documents, repeat)
+        reasons = [item.reason for item in ledger.reviews(mail)]
+        reviewed_for = reasons[0] if reasons else None
+        dossier = self._dossier(mail)
+        return Followed(name, known.record, dossier, documents, repeat, reviewed_for)
 
     def _dossier(self, mail: str) -> Dossier | None:
         try:

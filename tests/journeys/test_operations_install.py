@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import HTTPServer
 from pathlib import Path
 from threading import Thread
 
@@ -37,6 +37,7 @@ from pfi.adapters.patients import DynamoPatients
 from pfi.adapters.s3 import S3Store
 from pfi.journey.ledger import Ledger
 from tests.contracts.emulator_fixture import eventually
+from tests.journeys.authority import Authority
 
 pytestmark = pytest.mark.xdist_group("operations")
 
@@ -338,20 +339,6 @@ def test_what_is_destroyed_is_gone_and_can_be_installed_again(installed, capsys)
     assert [name for name in names if NAME in name] == []
     assert installed.pfi(*words, "--confirm", NAME) == 2
     install(installed)
-
-
-class Authority(BaseHTTPRequestHandler):
-    """Publishes one revocation list."""
-
-    content = b""
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(self.content)
-
-    def log_message(self, *_: object) -> None:
-        return
 
 
 @pytest.fixture

@@ -304,4 +304,4 @@ def a_held_document_is_dropped_silently() -> list[tuple[Any, str, Any]]:
 
 @bug("accepted twice", "accepted from two mails", "sent while")
 def a_slow_worker_is_thought_dead() -> list[tuple[Any, str, Any]]:
-    return [(push, "LIFE_S", 0)]
+    return [(push, "LIFE_S", 0), (push, "MARGIN_S", -1000)]
