@@ -11,13 +11,9 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from http.server import HTTPServer
 from pathlib import Path
-from threading import Thread
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from infra.cli.main import main
 from infra.local.dpi import Dpi
@@ -37,7 +33,7 @@ from pfi.adapters.patients import DynamoPatients
 from pfi.adapters.s3 import S3Store
 from pfi.journey.ledger import Ledger
 from tests.contracts.emulator_fixture import eventually
-from tests.journeys.authority import Authority
+from tests.journeys.authority import Authority, authority, next_update, other_key  # noqa: F401
 
 pytestmark = pytest.mark.xdist_group("operations")
 
@@ -341,16 +337,6 @@ def test_what_is_destroyed_is_gone_and_can_be_installed_again(installed, capsys)
     install(installed)
 
 
-@pytest.fixture
-def authority() -> Iterator[str]:
-    with HTTPServer(("127.0.0.1", 0), Authority) as server:
-        thread = Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/list.crl"
-        server.shutdown()
-        thread.join()
-
-
 def test_the_daily_function_renews_a_list_and_never_takes_a_forged_one(installed, authority):
     text = installed.toml.read_text()
     published = installed.folder / "crl.toml"
@@ -373,10 +359,6 @@ def test_the_daily_function_renews_a_list_and_never_takes_a_forged_one(installed
         assert installed.pfi("config", "push", installed.toml) == 0
 
 
-def other_key() -> ec.EllipticCurvePrivateKey:
-    return ec.generate_private_key(ec.SECP256R1())
-
-
 def restart_functions(place: Place) -> None:
     """A function reads its settings again after a minute; nobody waits for that here."""
     place.account.client("lambda").update_function_configuration(
@@ -396,10 +378,6 @@ def crl_of(place: Place) -> str:
         SecretId=place.stack.output("MssanteSecret")
     )
     return json.loads(secret["SecretString"])["certificates"]["medecine"]["crl"]
-
-
-def next_update(pem: str) -> datetime:
-    return x509.load_pem_x509_crl(pem.encode()).next_update_utc
 
 
 def wait_for(place: Place, digest: str, state: str) -> None:
