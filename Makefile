@@ -6,7 +6,7 @@ BIN := .venv/bin
 NODE_CLI := node_modules/aws-cdk/bin/cdk
 WORKERS ?= 2
 
-.PHONY: install up test check lint types imports synth lock apt clean
+.PHONY: simulate install up test check lint types imports synth lock apt clean
 
 install: .venv/.installed node_modules/.installed .build/.layer ## set-up only
 
@@ -48,8 +48,13 @@ imports: install
 synth: install ## synthesise the hospital's stack, offline once set up
 	@$(BIN)/python -m infra.local.node $(NODE_CLI) synth --quiet -c target=aws -c region=$(REGION)
 
+# Two runs: unit tests have sockets off, and a laptop that another test started needs its own.
 test: install apt ## all tests, on real parts
-	$(BIN)/pytest -n $(WORKERS) --dist loadgroup
+	$(BIN)/pytest -n $(WORKERS) tests/unit tests/docs tests/simulation
+	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/infra tests/contracts tests/journeys
+
+simulate: install ## the journey under faults: SEEDS=n runs, from seed FIRST
+	$(BIN)/python -m tests.simulation.run $(or $(FIRST),1000) $(or $(SEEDS),500)
 
 apt: ## Debian packages that the tests need (tests/apt-packages.txt)
 	@missing=""; for p in $$(cat tests/apt-packages.txt); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \

@@ -18,6 +18,7 @@ from infra.aws.audit import emergency_group
 from infra.aws.explained import MAILS_EXPORT, explain
 from infra.aws.fixed import fixed
 from infra.aws.names import Deployment
+from infra.aws.runbooks import described
 from infra.aws.traces import log_group
 
 _MFA_SECONDS = 3600
@@ -110,7 +111,9 @@ class EmergencyRole(Construct):
             self,
             "Alarm",
             alarm_name=name,
-            alarm_description="Le rôle d'urgence est utilisé : vérifier par qui et pourquoi.",
+            alarm_description=described(
+                "break-glass", "Le rôle d'urgence est utilisé : vérifier par qui et pourquoi."
+            ),
             metric=uses,
             threshold=0,
             evaluation_periods=1,

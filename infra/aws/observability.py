@@ -17,6 +17,7 @@ from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from infra.aws.names import CERTIFICATES, METRICS_NAMESPACE, ROUTES, Deployment
+from infra.aws.runbooks import described
 from infra.aws.thresholds import Thresholds
 
 MISSING_IS_FINE: Final = cloudwatch.TreatMissingData.NOT_BREACHING
@@ -102,12 +103,12 @@ class Alarms(Construct):
     def ring(
         self, alarm_id: str, watched: cloudwatch.IMetric, watch: Watch, description: str
     ) -> cloudwatch.Alarm:
-        """An alarm on the topic, whose description says in French what to do."""
+        """An alarm on the topic, whose description says in French what to do and names its page."""
         alarm = cloudwatch.Alarm(
             self,
             alarm_id,
             alarm_name=f"{self._name}-{alarm_id}",
-            alarm_description=description,
+            alarm_description=described(alarm_id, description),
             metric=watched,
             threshold=watch.above,
             evaluation_periods=watch.times,

@@ -27,7 +27,7 @@ def test_a_review_item_rings_the_alarm_and_reaches_who_subscribed(stage):
     assert eventually(lambda: state(stage, "pfi-review") == "ALARM")
     [alarm, *_] = eventually(lambda: rung(stage, "pfi-review"))
     assert alarm["NewStateValue"] == "ALARM"
-    assert "pfi review list" in alarm["AlarmDescription"]
+    assert "décision humaine" in alarm["AlarmDescription"]
 
 
 def test_the_age_of_the_last_poll_is_measured_and_rings_nothing_while_mailboxes_are_polled(stage):

@@ -337,7 +337,7 @@ def test_what_is_destroyed_is_gone_and_can_be_installed_again(installed, capsys)
     install(installed)
 
 
-def test_the_daily_function_renews_a_list_and_never_takes_a_forged_one(installed, authority):
+def test_the_daily_function_renews_a_list_and_never_takes_a_forged_one(installed, authority):  # noqa: F811
     text = installed.toml.read_text()
     published = installed.folder / "crl.toml"
     published.write_text(text.replace("[operator]", f'[operator]\ncrl_urls = ["{authority}"]'))
