@@ -127,7 +127,7 @@ def ring_for_the_product(alarms: Alarms, place: Deployment) -> None:
         "review",
         metric("ReviewEntries"),
         Watch(limits.review_entries),
-        "Des courriels attendent une décision humaine : index by_state du registre, REVIEW#open.",
+        "Des courriels attendent une décision humaine : pfi review list.",
     )
     alarms.ring(
         "outcome-unknown",

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from infra.cli.options import (
+    address_of,
     bytes_of,
     environment_of,
     fallback_of,
@@ -41,7 +42,10 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     parser.add_argument("files", nargs="+", type=Path, metavar="FICHIER.eml")
     parser.add_argument("--patients", required=True, type=Path, metavar="FICHIER.csv")
     parser.add_argument(
-        "--mailbox", metavar="ADRESSE", help="BAL applicative (défaut : le destinataire)"
+        "--mailbox",
+        type=address_of,
+        metavar="ADRESSE",
+        help="BAL applicative (défaut : le destinataire)",
     )
     parser.add_argument("--fallback", metavar="ADRESSE|none", help="messagerie de repli")
     parser.add_argument(
@@ -52,7 +56,9 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
         metavar="SUFFIXE",
         help="domaine de confiance",
     )
-    parser.add_argument("--environment", type=environment_of, default=Environment.TEST)
+    parser.add_argument(
+        "--environment", type=environment_of, default=Environment.TEST, metavar="test|production"
+    )
     parser.add_argument("--json", action="store_true", help="sortie pour un programme")
     parser.set_defaults(run=run)
 
@@ -120,6 +126,8 @@ def _document(number: int, document: DocumentForecast) -> Iterator[str]:
         yield f"    identité : {document.reason.value} {LABELS_FR[document.reason]}"
     else:
         yield f"    identité : concordante, IPP {decision.ipp}"
+    if document.reason is Reason.INS_DIFFERS and not decision.findings:
+        yield "    ≠ matricule : la base tient un autre INS pour ce patient"
     yield from (_finding(each) for each in decision.findings)
     for warning in decision.warnings:
         yield f"    à noter : {WARNINGS_FR[warning]}"

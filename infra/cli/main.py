@@ -11,6 +11,8 @@ COMMANDS = (
     "up",
     "send",
     "status",
+    "review",
+    "trace",
     "explain",
     "config",
     "certificates",

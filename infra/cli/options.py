@@ -6,6 +6,7 @@ from pathlib import Path
 from infra.local.hospital import DEMO_FALLBACK
 from pfi.adapters.csv_patients import PatientFileRefused, read_patients
 from pfi.ins.identity import PatientRecord
+from pfi.mail.headers import addr_spec
 from pfi.names import Environment
 
 
@@ -21,11 +22,22 @@ def environment_of(word: str) -> Environment:
         raise ArgumentTypeError("test ou production") from None
 
 
+def address_of(word: str) -> str:
+    """An argparse type: one strict address."""
+    if not addr_spec(word):
+        raise ArgumentTypeError(f"{word} n'est pas une adresse")
+    return word
+
+
 def fallback_of(word: str | None) -> str:
     """The fallback address; ``none`` means that there is none."""
     if word is None:
         return DEMO_FALLBACK
-    return "" if word == "none" else word
+    if word == "none":
+        return ""
+    if not addr_spec(word):
+        raise CommandFailed(f"--fallback : {word} n'est pas une adresse")
+    return word
 
 
 def patients_of(path: Path) -> tuple[PatientRecord, ...]:

@@ -4,7 +4,9 @@ import json
 from argparse import ArgumentParser
 from dataclasses import dataclass
 from pathlib import Path
+from socket import create_connection
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.cli.options import CommandFailed
 from infra.local.laptop import client
@@ -35,7 +37,9 @@ class Running:
 
 def add_folder(parser: ArgumentParser) -> None:
     """The option that all commands on a running laptop share."""
-    parser.add_argument("--folder", type=Path, default=FOLDER, help="dossier de travail")
+    parser.add_argument(
+        "--folder", type=Path, default=FOLDER, metavar="DOSSIER", help="dossier de travail"
+    )
 
 
 def running(folder: Path) -> Running:
@@ -44,6 +48,8 @@ def running(folder: Path) -> Running:
         found = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         raise CommandFailed("aucun poste en marche ici ; démarrez-le par `make up`") from None
+    if not _answers(found["environment"]["AWS_ENDPOINT_URL"]):
+        raise CommandFailed("le poste n'est plus en marche ; démarrez-le par `make up`")
     return Running(
         folder=folder,
         environment=found["environment"],
@@ -52,3 +58,13 @@ def running(folder: Path) -> Running:
         smtp_port=found["smtp_port"],
         mailboxes=tuple(found["mailboxes"]),
     )
+
+
+def _answers(endpoint: str) -> bool:
+    """False when `pfi up` was killed and left its word behind."""
+    address = urlsplit(endpoint)
+    try:
+        with create_connection((address.hostname or "", address.port or 0), timeout=2):
+            return True
+    except OSError:
+        return False

@@ -38,7 +38,7 @@ def _routes(laptop: Running) -> Iterator[str]:
     yield f"courriels : {len(items)}"
     for route, count in sorted(routes.items()):
         yield f"  {ROUTES_FR[Route(route)] if route else 'en cours':<42} {count}"
-    reviews = sum(each["pk"]["S"].startswith("REVIEW#") for each in _ledger(laptop))
+    reviews = sum(each.get("gsi1pk") == {"S": "REVIEW#open"} for each in _ledger(laptop))
     yield f"  {'éléments en revue manuelle':<42} {reviews}"
 
 

@@ -14,6 +14,7 @@ from infra.cli.options import (
     environment_of,
     fallback_of,
     patients_of,
+    unreadable,
 )
 from infra.cli.report import MailReport, as_json, happened, repeated
 from infra.cli.running import add_folder
@@ -21,6 +22,7 @@ from infra.cli.wording import ROUTES_FR
 from infra.local.delivery import Delivery, Followed, NotSettled
 from infra.local.demo import Demo
 from infra.local.deployer import DeploymentFailed
+from infra.local.dpi_script import script_fault
 from infra.local.emulator import EmulatorFailed
 from infra.local.hospital import DEMO_ESTABLISHMENT, DEMO_MAILBOX, settings_of
 from infra.local.laptop import Laptop
@@ -36,7 +38,9 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     parser.add_argument("--patients", type=Path, metavar="FICHIER.csv")
     parser.add_argument("--report", type=Path, metavar="FICHIER.json")
     parser.add_argument("--fallback", metavar="ADRESSE|none")
-    parser.add_argument("--environment", type=environment_of, default=Environment.TEST)
+    parser.add_argument(
+        "--environment", type=environment_of, default=Environment.TEST, metavar="test|production"
+    )
     parser.add_argument("--dpi-script", type=Path, metavar="FICHIER.json")
     add_folder(parser)
     parser.set_defaults(run=run)
@@ -48,6 +52,7 @@ def run(options: Namespace) -> int:
     files = demo.files() if demo else files_of(options.mails)
     patients = _patients(options, demo)
     settings = settings_of(options.environment, DEMO_MAILBOX, fallback_of(options.fallback))
+    _check_files(options)
     script = options.dpi_script or (demo.dpi_script(options.folder) if demo else None)
     progress = Progress()
     try:
@@ -60,6 +65,19 @@ def run(options: Namespace) -> int:
         raise CommandFailed(str(fault)) from None
 
 
+def _check_files(options: Namespace) -> None:
+    """What can be refused before the long steps is refused before them."""
+    fault = script_fault(options.dpi_script) if options.dpi_script else ""
+    if fault:
+        raise CommandFailed(f"{options.dpi_script} : script du DPI refusé ({fault})")
+    if options.report and not options.report.absolute().parent.is_dir():
+        raise CommandFailed(f"{options.report} : dossier introuvable")
+    try:
+        options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as fault_of_folder:
+        raise CommandFailed(unreadable(options.folder, fault_of_folder)) from None
+
+
 def _patients(options: Namespace, demo: Demo | None) -> tuple[PatientRecord, ...]:
     if options.patients:
         return patients_of(options.patients)
@@ -70,7 +88,10 @@ def files_of(folder: Path) -> list[tuple[str, bytes]]:
     """Each ``*.eml`` of the folder, in name order."""
     if not folder.is_dir():
         raise CommandFailed(f"{folder}: dossier introuvable")
-    return [(path.name, bytes_of(path)) for path in sorted(folder.glob("*.eml"))]
+    found = [(path.name, bytes_of(path)) for path in sorted(folder.glob("*.eml"))]
+    if not found:
+        raise CommandFailed(f"{folder} : aucun fichier *.eml")
+    return found
 
 
 class Progress:

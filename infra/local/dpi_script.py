@@ -84,6 +84,13 @@ class Rule:
         )
 
 
+def script_fault(path: Path) -> str:
+    """Why a script file cannot be played; '' when it can."""
+    script = Script(path)
+    script.reload()
+    return script.fault or ("" if path.is_file() else "introuvable")
+
+
 class Script:
     """The rules in force; a script file is read again whenever it changes."""
 
@@ -103,11 +110,12 @@ class Script:
 
     def rule(self, segments: Segments) -> Rule:
         """The first rule that answers this message; without one, AA."""
-        self._reload()
+        self.reload()
         with self._lock:
             return next((r for r in self._rules if r.takes(segments)), Rule())
 
-    def _reload(self) -> None:
+    def reload(self) -> None:
+        """Read the file again if it changed."""
         stamp = self._seen()
         if stamp is None or stamp == self._stamp or self._path is None:
             return

@@ -9,6 +9,7 @@ import pytest
 
 from infra.aws.names import CERTIFICATES, CLOCKED, QUEUED, ROUTES, STEPS
 from infra.aws.packaging import ROOT
+from infra.aws.runbooks import RUNBOOKS, described, page_of
 from pfi.journey.outcome import Metric
 from pfi.names import Route
 from tests.infra.conftest import synthesised
@@ -53,7 +54,7 @@ def test_every_alarm_reaches_the_topic_and_says_what_to_do(aws):
     [topic] = aws.all("AWS::SNS::Topic")
     for name, alarm in alarms(aws).items():
         assert alarm["AlarmActions"] == [{"Ref": topic}], name
-        assert alarm["AlarmDescription"].endswith("."), name
+        assert alarm["AlarmDescription"].endswith(f". Voir {page_of(name)}."), name
         assert alarm.get("ActionsEnabled", True), name
 
 
@@ -67,6 +68,19 @@ def test_the_alarms_are_these(aws):
     expected |= {f"certificate-{peer}-{each}" for peer in CERTIFICATES for each in levels}
     expected |= {f"crl-{peer}" for peer in CERTIFICATES}
     assert set(alarms(aws)) == expected
+
+
+def test_every_alarm_of_the_runbook_is_in_a_stack_and_has_its_page(aws, guard):
+    made = {*alarms(aws), *alarms(guard)}
+    assert made == {alarm for each in RUNBOOKS.values() for alarm in each}
+    for name, alarm in alarms(guard).items():
+        assert alarm["AlarmDescription"].endswith(f". Voir {page_of(name)}."), name
+    assert all((ROOT / page_of(name)).is_file() for name in made)
+
+
+def test_an_alarm_without_a_page_cannot_be_made():
+    with pytest.raises(LookupError, match="no page"):
+        described("push-mood", "L'étape push est de mauvaise humeur.")
 
 
 def test_silence_of_the_poller_is_an_alarm_and_of_the_others_is_not(aws):

@@ -6,6 +6,7 @@ used_given,birth_date,sex,birth_place,merged_into``; UTF-8; attributes separated
 
 import csv
 import io
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -57,6 +58,9 @@ def _record(row: Mapping[str, str | None], line: int) -> PatientRecord:
         raise PatientFileRefused(line, "status")
     if attributes - IDENTITY_CODES:
         raise PatientFileRefused(line, "attributes")
+    wrong = next((name for name, form in _FORMS.items() if not form.fullmatch(values[name])), "")
+    if wrong:
+        raise PatientFileRefused(line, wrong)
     return PatientRecord(
         ipp=values["ipp"],
         status=status,
@@ -66,6 +70,14 @@ def _record(row: Mapping[str, str | None], line: int) -> PatientRecord:
         traits=Traits(**{name: values[name] for name in _TRAITS}),
         merged_into=values["merged_into"],
     )
+
+
+_FORMS: Final = {
+    "birth_date": re.compile(r"(\d{4}(\d\d(\d\d(\d{6})?)?)?)?"),
+    "sex": re.compile(r"(F|M|U|UN|A|O|N|I)?"),
+    "birth_place": re.compile(r"([0-9][0-9A-Za-z]\d{3})?"),
+}
+"""A value in another form would later look like a trait that the sender got wrong."""
 
 
 def _attributes(text: str) -> frozenset[str]:

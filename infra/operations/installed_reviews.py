@@ -1,0 +1,80 @@
+"""The review desk of an installed stack: its ledger, its index of open items, its queues."""
+
+import json
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from infra.operations.account import Stack
+from infra.operations.configuration import installed_settings
+from infra.operations.flight import scanned
+from infra.operations.journal import utc_now
+from infra.operations.reviews import INDEX, Desk, Keys, one_of
+from pfi.adapters.dynamodb import DynamoTable
+from pfi.adapters.s3 import S3Store
+from pfi.journey.jobs import Job
+from pfi.journey.ledger import Ledger
+from pfi.names import Step
+
+
+def arrival_body(key: str) -> str:
+    """The part of an ObjectCreated event that `parse` reads; S3 encodes keys."""
+    return json.dumps({"Records": [{"s3": {"object": {"key": quote(key)}}}]})
+
+
+@dataclass(frozen=True, slots=True)
+class StackQueues:
+    """The queues of an installed stack."""
+
+    stack: Stack
+
+    def send(self, step: Step, job: Job) -> None:
+        """Give a job to a step."""
+        self._send(step, job.dump())
+
+    def arrive(self, key: str) -> None:
+        """Announce a mail of the store once more."""
+        self._send(Step.PARSE, arrival_body(key))
+
+    def _send(self, step: Step, body: str) -> None:
+        url = self.stack.output(f"Queue{step.value.capitalize()}Url")
+        self.stack.client("sqs").send_message(QueueUrl=url, MessageBody=body)
+
+
+def index_of(stack: Stack) -> Keys:
+    """Keys of the items in the index of the ledger, oldest first."""
+    pages = stack.client("dynamodb").get_paginator("query")
+    for page in pages.paginate(
+        TableName=stack.output("LedgerTable"),
+        IndexName="by_state",
+        KeyConditionExpression="gsi1pk = :open",
+        ExpressionAttributeValues={":open": {"S": INDEX}},
+    ):
+        yield from ((item["pk"]["S"], item["sk"]["S"]) for item in page["Items"])
+
+
+def desk_of(stack: Stack) -> Desk:
+    """The review of an installed stack; `caller` is who AWS says that we are."""
+    settings = installed_settings(stack)
+    table = DynamoTable(stack.client("dynamodb"), stack.output("LedgerTable"))
+    return Desk(
+        Ledger(table, utc_now, settings.ledger_days),
+        S3Store(stack.client("s3"), stack.output("BucketName")),
+        settings,
+        StackQueues(stack),
+        lambda: index_of(stack),
+        stack.account.who(),
+    )
+
+
+def mail_of(stack: Stack, desk: Desk, word: str) -> str:
+    """The digest that a person shortened. On a laptop the whole ledger is searched; a hospital's
+    is too large for that, its open items are."""
+    if len(word) == 64 or not stack.account.emulated:
+        return desk.full(word)
+    every = {
+        "FilterExpression": "sk = :mail",
+        "ExpressionAttributeValues": {":mail": {"S": "MAIL"}},
+    }
+    rows = scanned(stack, stack.output("LedgerTable"), every)
+    found = {item["pk"]["S"].removeprefix("MAIL#") for item in rows}
+    return one_of({mail for mail in found if mail.startswith(word)}, word)
