@@ -226,3 +226,22 @@ def test_a_job_for_review_carries_its_reason(aws):  # noqa: F811
 def test_a_queue_that_a_step_may_not_use_is_a_misconfiguration(aws):  # noqa: F811
     with pytest.raises(Misconfigured, match="PFI-EDGE-07"):
         SqsJobs(aws("sqs"), {}, {}).send(Step.PUSH, Job(MAIL))
+
+
+def test_of_two_writers_of_one_record_no_pointer_of_the_slower_one_stays(aws):  # noqa: F811
+    base = DynamoPatients(aws("dynamodb"), new_table(aws))
+    base.put("ch", [LEA.record])
+    read = base._versioned("ch", LEA.ipp)
+    base.put("ch", [replace(LEA.record, status="PROV", matricule=YANN.matricule)])
+
+    class Late(DynamoPatients):
+        """Has read before the other wrote."""
+
+        def _versioned(self, establishment, ipp):
+            return stale.pop() if stale else super()._versioned(establishment, ipp)
+
+    stale = [read]
+    Late(base.client, base.table).put("ch", [replace(LEA.record, matricule=THEO.matricule)])
+    assert base.find("ch", LEA.matricule, LEA.oid) == ()
+    assert base.find("ch", YANN.matricule, LEA.oid) == ()
+    assert base.find("ch", THEO.matricule, LEA.oid)[0].ipp == LEA.ipp
