@@ -14,7 +14,7 @@ from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
 from infra.aws.explained import explain
-from infra.aws.fixed import fixed
+from infra.aws.fixed import fixed, rotated_key
 from infra.aws.names import Deployment
 from infra.aws.traces import let_logs_use
 
@@ -68,13 +68,8 @@ class AuditTrail(Construct):
 
     def _audit_key(self) -> aws_kms.Key:
         """Not the key of the data: who may read mails may not for that read the audit trail."""
-        key = aws_kms.Key(
-            self,
-            "Key",
-            description=f"{self._place.name}: audit trail",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN,
-        )
+        about = f"{self._place.name}: audit trail"
+        key = rotated_key(self, "Key", about, RemovalPolicy.RETAIN)
         key.add_alias(f"alias/{self._place.name}-audit")
         let_logs_use(key, self._place, [emergency_group(self._place)])
         for actions, conditions in (

@@ -22,7 +22,7 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.aws import packaging
-from infra.aws.fixed import fixed
+from infra.aws.fixed import fixed, rotated_key
 from infra.aws.guard import Held
 from infra.aws.names import EEA_REGIONS, QUEUED, STEPS, Deployment
 from infra.aws.network import Reach
@@ -116,13 +116,8 @@ class CoreStack(Stack):
     def _flow_key(self) -> aws_kms.Key:
         """The key of queues, alarms and logs. Not the key of the bucket: the bucket announces to a
         queue, and one key for both closes a cycle that CloudFormation refuses."""
-        key = aws_kms.Key(
-            self,
-            "FlowKey",
-            description=f"{self.place.name}: queues, alarms, logs",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.DESTROY if self.place.local else RemovalPolicy.RETAIN,
-        )
+        removal = RemovalPolicy.DESTROY if self.place.local else RemovalPolicy.RETAIN
+        key = rotated_key(self, "FlowKey", f"{self.place.name}: queues, alarms, logs", removal)
         key.add_alias(f"alias/{self.place.name}-flow")
         if not self.place.local:
             let_logs_use(key, self.place, [f"/aws/lambda/{self.place.name}-*"])

@@ -18,7 +18,7 @@ from constructs import Construct
 
 from infra.aws.access import Grant, allow, use_key
 from infra.aws.explained import explain
-from infra.aws.fixed import cfn, fixed
+from infra.aws.fixed import cfn, fixed, rotated_key
 from infra.aws.malware import only_clean_mails, scanner_arn
 from infra.aws.names import Deployment
 from infra.aws.retention import TRUST_DAYS
@@ -174,13 +174,8 @@ class Storage(Construct):
         )
 
     def _data_key(self) -> aws_kms.Key:
-        key = aws_kms.Key(
-            self,
-            "DataKey",
-            description=f"{self._place.name}: mails, documents, ledger, patients, secrets",
-            enable_key_rotation=True,
-            removal_policy=self._removal,
-        )
+        about = f"{self._place.name}: mails, documents, ledger, patients, secrets"
+        key = rotated_key(self, "DataKey", about, self._removal)
         key.add_alias(f"alias/{self._place.name}-data")
         return fixed(key, "DataKey")
 

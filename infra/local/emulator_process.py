@@ -100,7 +100,7 @@ def main() -> None:
     lock = hold(Path(os.environ["STATE_DIR"]).parent)
     threading.Thread(target=end_with_parent, daemon=True).start()
     from ministack import app  # noqa: PLC0415  (reads the environment, and only after the lock)
-    from ministack.services import cloudwatch  # noqa: PLC0415
+    from ministack.services import cloudwatch  # noqa: PLC0415 (after its environment is set)
 
     judge_alarms_by_dimension(cloudwatch)
     app.save_all = one_save_at_a_time(app.save_all)

@@ -149,7 +149,7 @@ class Feeder:
                 "MetricName": metric,
                 "Dimensions": [{"Name": "QueueName", "Value": name}],
                 "Value": float(value),
-                "Unit": unit,  # type: ignore[typeddict-item]
+                "Unit": unit,  # type: ignore[typeddict-item]  # a str here
             }
 
     def _age_of_oldest(self, url: str) -> int:

@@ -193,4 +193,4 @@ class Laptop:
 
 def client(service: str, environment: Mapping[str, str]) -> Any:
     """A boto3 client of an emulator."""
-    return boto3.client(service, **arguments(environment))  # type: ignore[call-overload]
+    return boto3.client(service, **arguments(environment))  # type: ignore[call-overload]  # one overload per service name

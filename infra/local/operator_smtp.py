@@ -150,7 +150,7 @@ class _AlertingTls(sslproto.SSLProtocol):
 
     def _on_handshake_complete(self, handshake_exc: BaseException | None) -> None:
         if handshake_exc is not None:
-            self._process_outgoing()  # type: ignore[attr-defined]
+            self._process_outgoing()  # type: ignore[attr-defined]  # asyncio private
         super()._on_handshake_complete(handshake_exc)
 
 

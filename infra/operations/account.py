@@ -59,9 +59,10 @@ class Account:
 
     def _made(self, service: str) -> Any:
         if self.emulated:
-            return boto3.client(service, **arguments(_complete(self.environment)))  # type: ignore[call-overload]
+            known = arguments(_complete(self.environment))
+            return boto3.client(service, **known)  # type: ignore[call-overload]  # as below
         try:
-            return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]
+            return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]  # per service
         except BotoCoreError as fault:
             raise OperationRefused(f"compte AWS inaccessible ({type(fault).__name__})") from None
 

@@ -16,7 +16,7 @@ from pfi.adapters.mail_access import MailAccess
 from pfi.adapters.mllp import MllpDpi
 from pfi.adapters.smtp import SmtpRelay
 from pfi.edge.certificates import Held
-from pfi.edge.wiring import tls_context
+from pfi.edge.wiring import mail_access, tls_context
 from pfi.errors import PfiError
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
 from pfi.names import Reason
@@ -96,16 +96,7 @@ class _Trial:
         operator = settings.operator
 
         def access(host: str, port: int) -> MailAccess:
-            return MailAccess(
-                host=host,
-                port=port,
-                tls=operator.tls,
-                auth=operator.auth,
-                user=mailbox.address,
-                password=secret.get("passwords", {}).get(mailbox.id, ""),
-                token=secret.get("tokens", {}).get(mailbox.id, ""),
-                timeout_s=operator.timeout_s,
-            )
+            return mail_access(mailbox, operator, secret, (host, port))
 
         def imap(context: SSLContext) -> None:
             ImapMailbox.open(access(operator.imap_host, operator.imap_port), context).close()

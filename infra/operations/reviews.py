@@ -218,7 +218,7 @@ class Desk:
             reason=reason,
             review=True,
             settled_at=self.ledger.now(),
-            **failed,  # type: ignore[arg-type]
+            **failed,  # type: ignore[arg-type]  # one value type for all fields
         )
         yield self.ledger.mail_put(record, known.revision)
 

@@ -106,7 +106,6 @@ class Step(StrEnum):
     PUSH = "push"
     FORWARD = "forward"
     REVIEW = "review"
-    FEED = "feed"
     CERTIFICATES = "certificates"
 
 

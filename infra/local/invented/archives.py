@@ -39,7 +39,7 @@ class Entry:
 
 def entry(patient: Patient, content: bytes, **options: object) -> Entry:
     """The fiche of `content`: any field of `Entry` as option."""
-    return Entry(content, **{"patient_id": patient.cx, **options})  # type: ignore[arg-type]
+    return Entry(content, **{"patient_id": patient.cx, **options})  # type: ignore[arg-type]  # options by name
 
 
 _ENTRY_OPTIONS: Final = frozenset(Entry.__slots__) - {"content"}
@@ -52,7 +52,7 @@ def document(patient: Patient, **options: object) -> Entry:
     identifier = header.get("document_id", DOCUMENT_ID)
     root, extension = identifier if isinstance(identifier, tuple) else (identifier, "")
     fiche.setdefault("unique_id", f"{root}^{extension}" if extension else root)
-    return entry(patient, cda(patient, **header), **fiche)  # type: ignore[arg-type]
+    return entry(patient, cda(patient, **header), **fiche)  # type: ignore[arg-type]  # options by name
 
 
 def _slot(name: str, *values: str) -> str:

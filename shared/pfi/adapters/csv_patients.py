@@ -101,20 +101,28 @@ class ListedPatients:
             for key in pointers("", record):
                 self._found[key].append(record)
 
-    def find(  # any establishment: a file is one
+    def find(
         self,
-        establishment: str,  # noqa: ARG002
+        establishment: str,  # noqa: ARG002 (the port has it, a file is one)
         matricule: str,
         oid: str,
     ) -> tuple[PatientRecord, ...]:
         """Records whose current or former INS this is."""
         return tuple(self._found.get(ins_key("", matricule, oid), ()))
 
-    def get(self, establishment: str, ipp: str) -> PatientRecord | None:  # noqa: ARG002
+    def get(
+        self,
+        establishment: str,  # noqa: ARG002 (as above)
+        ipp: str,
+    ) -> PatientRecord | None:
         """One record."""
         return next(iter(self._found.get(ipp_key("", ipp), ())), None)
 
-    def twins(self, establishment: str, traits: Traits) -> tuple[PatientRecord, ...]:  # noqa: ARG002
+    def twins(
+        self,
+        establishment: str,  # noqa: ARG002 (as above)
+        traits: Traits,
+    ) -> tuple[PatientRecord, ...]:
         """Active records equal on the five strict traits."""
         found = self._found.get(traits_key("", traits), ())
         return tuple(record for record in found if not inactive(record))

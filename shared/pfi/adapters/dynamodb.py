@@ -64,7 +64,7 @@ class DynamoTable:
                 self.client.put_item(**self._put(puts[0]))
             else:
                 self.client.transact_write_items(
-                    TransactItems=[{"Put": self._put(put)} for put in puts]  # type: ignore[typeddict-item]
+                    TransactItems=[{"Put": self._put(put)} for put in puts]  # type: ignore[typeddict-item]  # built as dict
                 )
         except ClientError as error:
             if _condition_failed(error):

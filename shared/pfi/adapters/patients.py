@@ -78,7 +78,7 @@ class DynamoPatients:
             {"Delete": {"TableName": self.table, "Key": _item(key, sort)}} for key in stale
         ]
         try:
-            self.client.transact_write_items(TransactItems=requests)  # type: ignore[arg-type]
+            self.client.transact_write_items(TransactItems=requests)  # type: ignore[arg-type]  # built as dict
         except ClientError as error:
             if error.response["Error"]["Code"] == "TransactionCanceledException":
                 return False

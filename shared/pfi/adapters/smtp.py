@@ -78,7 +78,7 @@ class SmtpRelay:
         access = self.access
         with _failures():
             # connect() does not tell the client the name that the certificate must bear.
-            client._host = access.host  # type: ignore[attr-defined]
+            client._host = access.host  # type: ignore[attr-defined]  # smtplib checks TLS by it
             code, _ = client.connect(access.host, access.port)
             if code != 220:  # a server that turns everybody away says nothing about this mail
                 raise Unavailable(Reason.RELAY_UNAVAILABLE)

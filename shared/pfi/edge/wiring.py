@@ -36,7 +36,7 @@ from pfi.edge.settings import (
 )
 from pfi.errors import Misconfigured, Unavailable
 from pfi.journey.ports import Mailbox
-from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
+from pfi.journey.settings import DpiSettings, MailboxSettings, OperatorSettings, Settings
 from pfi.names import Reason
 
 if TYPE_CHECKING:
@@ -134,18 +134,8 @@ class Services:
         )
 
     def _access(self, mailbox: MailboxSettings, host: str, port: int) -> MailAccess:
-        operator = self.settings.operator
         secret = self._secret(self.names.secret_mssante)
-        return MailAccess(
-            host=host,
-            port=port,
-            tls=operator.tls,
-            auth=operator.auth,
-            user=mailbox.address,
-            password=secret.get("passwords", {}).get(mailbox.id, ""),
-            token=secret.get("tokens", {}).get(mailbox.id, ""),
-            timeout_s=operator.timeout_s,
-        )
+        return mail_access(mailbox, self.settings.operator, secret, (host, port))
 
     def _mail_context(self, mailbox: MailboxSettings) -> SSLContext:
         """The certificate of this mailbox, else the one that all mailboxes share."""
@@ -198,6 +188,25 @@ def _settings(text: str) -> Settings:
 def trust_key(crl_pem: str) -> str:
     """Where lists too long for a secret are kept: the name is their digest."""
     return f"{TRUST}{hashlib.sha256(crl_pem.encode()).hexdigest()}.crl"
+
+
+def mail_access(
+    mailbox: MailboxSettings,
+    operator: OperatorSettings,
+    secret: Mapping[str, Any],
+    peer: tuple[str, int],
+) -> MailAccess:
+    """How a mailbox presents itself to its operator: at work and in a rehearsal alike."""
+    return MailAccess(
+        host=peer[0],
+        port=peer[1],
+        tls=operator.tls,
+        auth=operator.auth,
+        user=mailbox.address,
+        password=secret.get("passwords", {}).get(mailbox.id, ""),
+        token=secret.get("tokens", {}).get(mailbox.id, ""),
+        timeout_s=operator.timeout_s,
+    )
 
 
 def tls_context(secret: Mapping[str, Any], revocation: str) -> SSLContext:

@@ -147,7 +147,7 @@ class _Parse:
         """Advance the mail. `collect` may count a copy meanwhile; another `parse` may not win."""
         known: Versioned[MailRecord] | None = self.known
         while known is not None and self._still_ours(known.record):
-            record = replace(known.record, **changes)  # type: ignore[arg-type]
+            record = replace(known.record, **changes)  # type: ignore[arg-type]  # fields by name
             if self.ledger.write(self.ledger.mail_put(record, known.revision)):
                 return record
             known = self.ledger.mail(self.mail)

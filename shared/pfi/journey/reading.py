@@ -77,7 +77,6 @@ def _facts(mail: Mail, mailbox: MailboxSettings, policy: rules.MailPolicy) -> Ma
         answer_to=rules.answer_address(mail, policy),
         mdn_to=request.to,
         mdn_confirm=request.confirm,
-        original_recipient=mail.header("original-recipient"),
         sent_at=_date(mail.date),
         text=mail.text,
     )

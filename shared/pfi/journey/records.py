@@ -95,7 +95,6 @@ class MailFacts:
     answer_to: str = ""
     mdn_to: str = ""
     mdn_confirm: bool = False
-    original_recipient: str = ""
     sent_at: datetime | None = None
     text: str = ""
 
