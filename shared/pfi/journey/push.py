@@ -89,7 +89,7 @@ class _Push:
         taken = turn(chain.record, self.holder, parent)
         if taken is Turn.GO:
             return self._go(chain, parent)
-        return self._not_now(taken, chain.record)
+        return self._not_now(taken)
 
     def _too_early(self, chain: Chain, parent: Chain | None) -> bool:
         """A replacement or deletion of a document that nobody has heard of: the mail that brings
@@ -99,12 +99,12 @@ class _Push:
         grace = timedelta(seconds=self.ports.settings.retry.order_grace_s)
         return self.ports.now() - self.mail.received_at < grace
 
-    def _not_now(self, taken: Turn, chain: Chain) -> Outcome:
+    def _not_now(self, taken: Turn) -> Outcome:
         match taken:
             case Turn.WAIT:
                 return self._wait(Reason.PARENT_IN_FLIGHT)
             case Turn.REPEAT:
-                return self._repeat(chain)
+                return self._repeat(self._chain())
             case Turn.ANOTHER_PATIENT:
                 return self._refused(Reason.ANOTHER_PATIENT)
             case _:
@@ -249,9 +249,9 @@ class _Push:
         hold = timedelta(seconds=self.target.hold_s)
         return first is not None and self.ports.now() - first >= hold
 
-    def _repeat(self, chain: Chain) -> Outcome:
+    def _repeat(self, chain: Versioned[Chain]) -> Outcome:
         """Q-29: this version is already in the DPI; the sender is told so, nothing is sent."""
-        accepted = chain.accepted
+        accepted = chain.record.accepted
         ended = replace(
             self.document,
             integration=Integration.INTEGRATED,
