@@ -6,7 +6,7 @@ BIN := .venv/bin
 NODE_CLI := node_modules/aws-cdk/bin/cdk
 WORKERS ?= 2
 
-.PHONY: simulate install up test check lint types imports synth lock apt clean
+.PHONY: simulate fuzz faults install up test check lint types imports synth dashboards sbom audit lock apt clean
 
 install: .venv/.installed node_modules/.installed .build/.layer ## set-up only
 
@@ -50,11 +50,17 @@ synth: install ## synthesise the hospital's stack, offline once set up
 
 # Two runs: unit tests have sockets off, and a laptop that another test started needs its own.
 test: install apt ## all tests, on real parts
-	$(BIN)/pytest -n $(WORKERS) tests/unit tests/docs tests/simulation
+	$(BIN)/pytest -n $(WORKERS) tests/unit tests/docs tests/simulation tests/fuzz
 	$(BIN)/pytest -n $(WORKERS) --dist loadgroup tests/infra tests/contracts tests/journeys
 
-simulate: install ## the journey under faults: SEEDS=n runs, from seed FIRST
-	$(BIN)/python -m tests.simulation.run $(or $(FIRST),1000) $(or $(SEEDS),500)
+simulate: install ## the journey under faults: SEEDS=n runs, from seed FIRST; REPORT=1 writes reliability.md
+	$(BIN)/python -m tests.simulation $(if $(REPORT),report,$(or $(FIRST),1000) $(or $(SEEDS),500)) $(WORKERS)
+
+fuzz: install ## hostile input against every reader: TIME seconds each, or only TARGET=name
+	@$(BIN)/python -m tests.fuzz.run run $(or $(TIME),120) $(TARGET)
+
+faults: install ## faults on real parts, on this machine, then the account: SEED decides the mixture
+	@$(BIN)/pfi faults --seed $(or $(SEED),1)
 
 apt: ## Debian packages that the tests need (tests/apt-packages.txt)
 	@missing=""; for p in $$(cat tests/apt-packages.txt); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
@@ -63,6 +69,15 @@ apt: ## Debian packages that the tests need (tests/apt-packages.txt)
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "[apt] not installed (run as root: apt-get install$$missing)"; fi; \
 	fi
+
+dashboards: install ## the pictures of both dashboards in the documentation, from a run of the demonstration
+	@$(BIN)/python -m infra.local.preview
+
+sbom: install ## bill of materials of the functions and of the development, CycloneDX, in .build/sbom
+	@$(BIN)/python -m infra.local.supply_chain sbom
+
+audit: install ## known weaknesses of what the locks name; ends badly when it cannot tell
+	@$(BIN)/python -m infra.local.supply_chain audit
 
 lock: ## write the three locks again, with hashes and without index addresses
 	$(BIN)/uv pip compile pyproject.toml --group laptop --group infra --group dev --group docs --universal \

@@ -39,12 +39,15 @@ def use_key(
     )
 
 
-def send_to(variable: str, queue: sqs.IQueue, key: aws_kms.IKey) -> Grant:
-    """Put jobs into one queue."""
+def send_to(
+    variable: str, queue: sqs.IQueue, key: aws_kms.IKey, lanes: Mapping[str, sqs.IQueue]
+) -> Grant:
+    """Put jobs into one queue, and into its lanes: they are named after it."""
+    told = {"PFI_LANES": ",".join(lanes)} if lanes else {}
     return Grant(
-        {variable: queue.queue_url},
+        {variable: queue.queue_url, **told},
         (
-            allow(["sqs:SendMessage"], [queue.queue_arn]),
+            allow(["sqs:SendMessage"], [each.queue_arn for each in (queue, *lanes.values())]),
             use_key(key, "sqs", ["kms:Decrypt", "kms:GenerateDataKey"]),
         ),
     )
@@ -66,6 +69,13 @@ def consume(queue: sqs.IQueue, key: aws_kms.IKey) -> Grant:
             use_key(key, "sqs"),
         )
     )
+
+
+def count(variable: str, queue: sqs.IQueue, lanes: Mapping[str, sqs.IQueue]) -> Grant:
+    """How many messages wait in a queue and in its lanes, and not what they say."""
+    told = {"PFI_LANES": ",".join(lanes)} if lanes else {}
+    counted = [each.queue_arn for each in (queue, *lanes.values())]
+    return Grant({variable: queue.queue_url, **told}, (allow(["sqs:GetQueueAttributes"], counted),))
 
 
 def stand_in_vpc(name: str, stack: Stack) -> Grant:

@@ -1,9 +1,9 @@
 """The context of a `cdk` command: every key, what it means, and how its text is read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from infra.aws.names import Deployment, Environment, GuardPlan, Target
+from infra.aws.names import Deployment, Environment, GuardPlan, Lane, Target
 from infra.aws.peers import Link, NetworkPlan, Peer, cidr
 from infra.aws.refused import RefusedContextError
 from infra.aws.retention import Retention
@@ -16,7 +16,8 @@ KEYS: Final[Mapping[str, str]] = {
     "environment": "production (default) or test",
     "collect": "on (default) or off: the mailboxes are polled every minute",
     "concurrency": "most executions at once of parse, match and forward [10]",
-    "push_concurrency": "most connections at once to the DPIs, all together [2]",
+    "push_concurrency": "most connections at once to the DPIs that have no lane, together [2]",
+    "lanes": "a queue of its own per DPI, dpi:connections separated by commas",
     "reserve": "on (default) or off: executions reserved per function (quota of the account)",
     "retention": "days a body is kept [30]",
     "retention_versions": "days an overwritten or expired body can be brought back [7]",
@@ -65,6 +66,7 @@ def _read(given: Mapping[str, Any]) -> Deployment:
         environment=environment,
         concurrency=int(given.get("concurrency", 10)),
         push_concurrency=int(given.get("push_concurrency", 2)),
+        lanes=tuple(map(_lane, _several(given, "lanes"))),
         collect=_switch(given, "collect"),
         reserve=_switch(given, "reserve"),
         retention=_retention(given),
@@ -114,6 +116,16 @@ def _guard(given: Mapping[str, Any], environment: Environment) -> GuardPlan:
 
 def _peers(given: Mapping[str, Any], key: str) -> tuple[Peer, ...]:
     return tuple(map(Peer.read, _several(given, key)))
+
+
+def lanes(dpis: Iterable[tuple[str, int]]) -> str:
+    """The value of the key `lanes`: each DPI, and the connections that it accepts at once."""
+    return ",".join(f"{dpi}:{connections}" for dpi, connections in dpis)
+
+
+def _lane(text: str) -> Lane:
+    dpi, _, connections = text.partition(":")
+    return Lane(dpi, int(connections or 2))
 
 
 def _several(given: Mapping[str, Any], key: str) -> tuple[str, ...]:

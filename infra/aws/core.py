@@ -22,17 +22,12 @@ from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from infra.aws import packaging
+from infra.aws.dashboards import Observed, dashboards
 from infra.aws.fixed import fixed, rotated_key
 from infra.aws.guard import Held
 from infra.aws.names import EEA_REGIONS, QUEUED, STEPS, Deployment
 from infra.aws.network import Reach
-from infra.aws.observability import (
-    Alarms,
-    Observed,
-    dashboards,
-    ring_for_certificates,
-    ring_for_the_product,
-)
+from infra.aws.observability import Alarms, ring_for_certificates, ring_for_the_product
 from infra.aws.peers import LEAVING
 from infra.aws.pipeline import Code, Site, Step, let_bucket_send
 from infra.aws.storage import DOCUMENTS, INCOMING, TRUST, Storage
@@ -75,12 +70,12 @@ class CoreStack(Stack):
 
     def _wire(self) -> None:
         """Who may read, write and send what: the arrows of the picture."""
-        store, steps = self.store, self.steps
+        store, steps, place = self.store, self.steps, self.place
         collect, parse, match = steps["collect"], steps["parse"], steps["match"]
         push, forward, review = steps["push"], steps["forward"], steps["review"]
         for name, step in steps.items():
             step.use(store.reading_settings())
-            if name != "certificates":
+            if name not in ("certificates", "prove"):
                 step.use(store.keeping_ledger())
             if name in LEAVING:
                 step.use(store.reading(TRUST))
@@ -101,8 +96,9 @@ class CoreStack(Stack):
         forward.use(store.reading(INCOMING, DOCUMENTS), store.reading_secret("mssante"))
         forward.use(forward.give_up())
         self._look_after_certificates(steps["certificates"])
+        self._prove(steps["prove"])
         for name in QUEUED:
-            review.receive(steps[name].dead_letters, batch=10)
+            review.receive(steps[name].dead_letters, batch=10, cap=place.pollers("review")[0])
             review.use(steps[name].name_of_dead_letters())
 
     def _look_after_certificates(self, step: Step) -> None:
@@ -112,6 +108,13 @@ class CoreStack(Stack):
         for peer in store.secrets:
             step.use(store.reading_secret(peer), store.replacing_secret(peer))
         step.every_day()
+
+    def _prove(self, step: Step) -> None:
+        """Counts, and neither opens a body nor changes a line."""
+        step.use(self.store.seeing_ledger(), self.store.listing())
+        for name in QUEUED:
+            step.use(*self.steps[name].counting())
+        step.every_hour()
 
     def _flow_key(self) -> aws_kms.Key:
         """The key of queues, alarms and logs. Not the key of the bucket: the bucket announces to a
@@ -152,8 +155,11 @@ class CoreStack(Stack):
         ring_for_the_product(self.site.alarms, self.place)
         ring_for_certificates(self.site.alarms, self.place.thresholds)
         queues = {name: self.steps[name].queue for name in QUEUED}
+        queues |= {f"push {dpi}": queue for dpi, queue in self.steps["push"].lanes.items()}
         dead = {name: self.steps[name].dead_letters for name in QUEUED}
-        dashboards(self, self.place, Observed(functions, queues, dead))
+        tables = {"ledger": self.store.ledger, "patients": self.store.patients}
+        seen = Observed(functions, queues, dead, tables, self.store.mails)
+        dashboards(self, self.place, seen)
 
     def _outputs(self) -> None:
         values = {
@@ -172,6 +178,8 @@ class CoreStack(Stack):
         for name in QUEUED:
             values[f"Queue{name.capitalize()}Url"] = self.steps[name].queue.queue_url
             values[f"Dlq{name.capitalize()}Url"] = self.steps[name].dead_letters.queue_url
+        for lane in self.place.lanes:
+            values[f"QueuePush{lane.logical}Url"] = self.steps["push"].lanes[lane.dpi].queue_url
         for output, value in values.items():
             CfnOutput(self, output, value=value)
 

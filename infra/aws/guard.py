@@ -26,7 +26,8 @@ from infra.aws.malware import scan
 from infra.aws.names import Deployment
 
 NO_BUDGETS: Final = ("eu-north-1", "eu-south-1", "eu-south-2")
-"""CloudFormation does not know AWS::Budgets there; the budget is then made in another region."""
+"""CloudFormation does not know AWS::Budgets there (resource schemas of each region, as cfn-lint
+carries them). The budget is then made by hand: docs/operate/budget.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,9 @@ def data_location(found: Inventory) -> str:
     )
 
 
+_TABLES: Final = ("Ledger", "Patients")
+
+
 def retention(found: Inventory) -> str:
     """How long each store keeps what it holds."""
     rows: list[Sequence[object]] = []
@@ -68,10 +71,11 @@ def retention(found: Inventory) -> str:
     lock = found.one("AuditBucket").properties["ObjectLockConfiguration"]["Rule"]
     locked = lock["DefaultRetention"]
     rows.append(("AuditBucket", "all", locked["Days"], f"Object Lock, {locked['Mode'].lower()}"))
-    for name in ("Ledger", "Patients"):
-        attribute = found.one(name).properties["TimeToLiveSpecification"]["AttributeName"]
-        rows.append((name, "each line", "its own date", f"time to live, `{attribute}`"))
-        rows.append((name, "backups", RECOVERY_DAYS, "point-in-time recovery"))
+    attribute = found.one("Ledger").properties["TimeToLiveSpecification"]["AttributeName"]
+    rows.append(("Ledger", "each line", "its own date", f"time to live, `{attribute}`"))
+    # The table could expire lines too, but nothing writes a date into them.
+    rows.append(("Patients", "each line", "no limit", "replaced or removed by the hospital"))
+    rows += [(name, "backups", RECOVERY_DAYS, "point-in-time recovery") for name in _TABLES]
     rows.append(("all queues", "jobs", QUEUE_DAYS, "SQS"))
     rows += [
         (word(g.properties["LogGroupName"]), "all", g.properties["RetentionInDays"], "log group")

@@ -1,7 +1,7 @@
 """Names and figures of a deployment: everything a stack takes from outside or decides once.
 
-Metric names and routes are repeated from `pfi.names` because this package does not import the
-product; `tests/infra` compares both lists.
+Metric names, routes and classes of senders are repeated from `pfi.names` because this package
+does not import the product; `tests/infra` compares both lists.
 """
 
 from collections.abc import Mapping
@@ -27,6 +27,9 @@ EEA_REGIONS: Final = (
 
 METRICS_NAMESPACE: Final = "PFI"
 ROUTES: Final = ("integrated", "forwarded", "replied", "review", "duplicate", "filed")
+
+SENDERS: Final = ("hospital", "laboratory", "imaging", "practice", "other")
+"""The classes of senders: the dimension `sender`."""
 
 CERTIFICATES: Final = ("mssante", "dpi")
 """The peers whose certificates and revocation lists are watched: the dimension `certificate`."""
@@ -64,6 +67,35 @@ class GuardPlan:
     alarm_emails: tuple[str, ...] = ()
 
 
+LANE_RESERVED: Final = frozenset({"dlq"})
+"""Of the queues named `<name>-push-…`, the one that is no lane."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The queue that `push` has for one DPI, so that a silent one keeps no other waiting."""
+
+    dpi: str
+    connections: int = 2
+
+    def __post_init__(self) -> None:
+        plain = self.dpi.replace("-", "")
+        if not (plain.isascii() and plain.isalnum() and plain.islower() and len(self.dpi) <= 40):
+            raise RefusedContextError("lanes: a DPI is 1 to 40 lower-case letters, digits, hyphens")
+        if self.dpi in LANE_RESERVED or not 1 <= self.connections <= 1000:
+            raise RefusedContextError("lanes: dpi:connections, 1 to 1000, and no DPI named dlq")
+
+    @property
+    def pollers(self) -> int:
+        """2 is the least that SQS accepts; one connection at a time is the ledger's affair."""
+        return max(2, self.connections)
+
+    @property
+    def logical(self) -> str:
+        """A word for CloudFormation, another one for every other DPI."""
+        return f"Lane{self.dpi.replace('-', 'Dash')}"
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """The context of one `cdk` command, checked."""
@@ -74,6 +106,7 @@ class Deployment:
     environment: Environment = Environment.PRODUCTION
     concurrency: int = 10
     push_concurrency: int = 2
+    lanes: tuple[Lane, ...] = ()
     collect: bool = True
     reserve: bool = True
     retention: Retention = field(default_factory=Retention)
@@ -106,6 +139,8 @@ class Deployment:
         for figure in (self.concurrency, self.push_concurrency):
             if not 2 <= figure <= 1000:
                 raise RefusedContextError("concurrency: 2 to 1000 (limits of an SQS event source)")
+        if len({lane.dpi for lane in self.lanes}) < len(self.lanes):
+            raise RefusedContextError("lanes: a DPI has one lane")
 
     def _check_name(self) -> None:
         name = self.name
@@ -137,7 +172,9 @@ class Deployment:
         """The cap of each event source of a step."""
         if step == "review":
             return (2,) * len(QUEUED)
-        return (self.push_concurrency if STEPS[step].one_by_one else self.concurrency,)
+        if STEPS[step].one_by_one:
+            return (self.push_concurrency, *(lane.pollers for lane in self.lanes))
+        return (self.concurrency,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +221,11 @@ STEPS: Final[Mapping[str, StepFigures]] = {
     "forward": StepFigures(timeout=60, local_timeout=15, memory=1024, receives=12, batch=1),
     "review": StepFigures(timeout=30, local_timeout=10, memory=512),
     "certificates": StepFigures(timeout=120, local_timeout=30, memory=512),
+    "prove": StepFigures(timeout=600, local_timeout=60, memory=1024),
 }
 
 QUEUED: Final = tuple(step for step, figures in STEPS.items() if figures.receives)
 """The steps that have a queue and a dead-letter queue."""
 
-CLOCKED: Final = ("collect", "certificates")
+CLOCKED: Final = ("collect", "certificates", "prove")
 """The steps that a clock starts."""

@@ -1,28 +1,24 @@
-"""What an operator sees and is told: two dashboards, one topic of alarms.
+"""What an operator is told: one topic of alarms, and the metrics of the product.
 
-Metrics of the product are read exactly as the functions emit them: without any dimension, but
-``MailsSettled`` by ``route`` and ``StepErrors`` by ``step``. An alarm on a metric with one more or
-one less dimension never rings, and nothing says so.
+Metrics of the product are read with exactly the dimensions that the functions emit
+(`pfi.edge.telemetry`). An alarm on a metric with one more or one less dimension never rings, and
+nothing says so.
 """
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from aws_cdk import Aws, Duration, aws_iam, aws_kms, aws_sns
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
-from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.aws.names import CERTIFICATES, METRICS_NAMESPACE, ROUTES, Deployment
+from infra.aws.names import CERTIFICATES, METRICS_NAMESPACE, Deployment
 from infra.aws.runbooks import described
 from infra.aws.thresholds import Thresholds
 
 MISSING_IS_FINE: Final = cloudwatch.TreatMissingData.NOT_BREACHING
 MISSING_IS_BAD: Final = cloudwatch.TreatMissingData.BREACHING
-_MINUTE: Final = Duration.minutes(1)
 _DAY: Final = Duration.days(1)
 _ABOVE: Final = cloudwatch.ComparisonOperator.GREATER_THAN_THRESHOLD
 _BELOW: Final = cloudwatch.ComparisonOperator.LESS_THAN_OR_EQUAL_TO_THRESHOLD
@@ -136,6 +132,18 @@ def ring_for_the_product(alarms: Alarms, place: Deployment) -> None:
         "Le DPI n'a pas répondu : le document y est peut-être déjà. Vérifier avant tout renvoi.",
     )
     alarms.ring(
+        "misconfigured",
+        metric("Misconfigured"),
+        Watch(limits.misconfigured),
+        "Un certificat, un mot de passe ou un réglage est refusé : tout attend, rien n'est perdu.",
+    )
+    alarms.ring(
+        "unaccounted",
+        metric("MailsUnaccounted", statistic="Maximum", period=Duration.hours(1)),
+        Watch(limits.mails_unaccounted),
+        "Le compte horaire ne tombe pas juste : des courriels sont sans issue ni travail en file.",
+    )
+    alarms.ring(
         "poll-age",
         metric("PollAgeSeconds", statistic="Maximum"),
         # With the poller switched off on purpose it must not page anybody.
@@ -166,149 +174,3 @@ def ring_for_certificates(alarms: Alarms, limits: Thresholds) -> None:
             Watch(limits.crl_age_h),
             f"La liste de révocation {peer} n'est plus renouvelée : les connexions cesseront.",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """What the dashboard shows of the machinery, by step."""
-
-    functions: Mapping[str, lambda_.Function]
-    queues: Mapping[str, sqs.Queue]
-    dead_letters: Mapping[str, sqs.Queue]
-
-
-def dashboards(scope: Construct, place: Deployment, observed: Observed) -> None:
-    """*activité* is for the hospital, *exploitation* for who runs the platform."""
-    for name, rows in (("activite", _activity()), ("exploitation", _machinery(observed))):
-        board = cloudwatch.Dashboard(
-            scope,
-            f"Dashboard{name.capitalize()}",
-            dashboard_name=f"{place.name}-{name}",
-            default_interval=Duration.days(1),
-            period_override=cloudwatch.PeriodOverride.AUTO,
-        )
-        for row in rows:
-            board.add_widgets(*row)
-
-
-def _activity() -> list[list[cloudwatch.IWidget]]:
-    trips = [
-        metric("DpiRoundTripMs", statistic=s).with_(label=label)
-        for s, label in (("p50", "médiane"), ("p95", "95e centile"))
-    ]
-    return [
-        [_heading("# Activité")],
-        [
-            _graph("Courriels relevés", [metric("MailsCollected")]),
-            _graph(
-                "Courriels terminés, par issue",
-                [metric("MailsSettled", route=r).with_(label=_FRENCH[r]) for r in ROUTES],
-                stacked=True,
-            ),
-            _graph(
-                "Documents",
-                [
-                    metric("DocumentsIntegrated").with_(label="intégrés au DPI"),
-                    metric("DocumentsRefused").with_(label="refusés"),
-                ],
-            ),
-        ],
-        [
-            _graph("Temps de réponse du DPI (ms)", trips),
-            _graph("Mises en revue", [metric("ReviewEntries")]),
-            _graph("Intégrations incertaines", [metric("OutcomeUnknown")]),
-        ],
-    ]
-
-
-_FRENCH: Final = {
-    "integrated": "intégrés",
-    "forwarded": "transférés",
-    "replied": "répondus",
-    "review": "en revue",
-    "duplicate": "doublons",
-    "filed": "classés",
-}
-
-
-def _machinery(observed: Observed) -> list[list[cloudwatch.IWidget]]:
-    queues, dead, functions = observed.queues, observed.dead_letters, observed.functions
-    return [
-        [_heading("# Exploitation")],
-        [
-            _graph("Messages en attente", [_depth(q, s) for s, q in queues.items()]),
-            _graph(
-                "Âge du plus ancien message (s)",
-                [
-                    q.metric_approximate_age_of_oldest_message(label=s, period=_MINUTE)
-                    for s, q in queues.items()
-                ],
-            ),
-            _graph("Messages en échec (DLQ)", [_depth(q, s) for s, q in dead.items()]),
-        ],
-        [
-            _graph(
-                "Erreurs par étape",
-                [metric("StepErrors", step=s).with_(label=s) for s in functions],
-            ),
-            _graph(
-                "Erreurs des fonctions", [f.metric_errors(label=s) for s, f in functions.items()]
-            ),
-            _graph(
-                "Dernière relève des boîtes (s)",
-                [metric("PollAgeSeconds", statistic="Maximum", period=_MINUTE)],
-            ),
-        ],
-        [
-            _graph(
-                "Certificats : jours avant expiration",
-                _by_certificate("CertificateDaysLeft", "Minimum"),
-            ),
-            _graph(
-                "Listes de révocation : heures restantes",
-                _by_certificate("CrlHoursLeft", "Minimum"),
-            ),
-            _graph("Listes de révocation : âge (h)", _by_certificate("CrlAgeHours", "Maximum")),
-        ],
-        [
-            _graph(
-                "Durée des fonctions, 95e centile (ms)",
-                [f.metric_duration(label=s, statistic="p95") for s, f in functions.items()],
-            ),
-            _graph(
-                "Exécutions refusées", [f.metric_throttles(label=s) for s, f in functions.items()]
-            ),
-            _graph(
-                "Exécutions simultanées",
-                [
-                    f.metric("ConcurrentExecutions", statistic="Maximum", label=s)
-                    for s, f in functions.items()
-                ],
-            ),
-        ],
-    ]
-
-
-def _by_certificate(name: str, statistic: str) -> list[cloudwatch.IMetric]:
-    return [
-        metric(name, statistic=statistic, period=_DAY, certificate=peer).with_(label=peer)
-        for peer in CERTIFICATES
-    ]
-
-
-def _depth(queue: sqs.Queue, label: str) -> cloudwatch.Metric:
-    return queue.metric_approximate_number_of_messages_visible(
-        label=label, period=_MINUTE, statistic="Maximum"
-    )
-
-
-def _heading(markdown: str) -> cloudwatch.TextWidget:
-    return cloudwatch.TextWidget(markdown=markdown, width=24, height=1)
-
-
-def _graph(
-    title: str, metrics: Sequence[cloudwatch.IMetric], *, stacked: bool = False
-) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(
-        title=title, left=list(metrics), width=8, height=6, stacked=stacked
-    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from aws_cdk import Aws, Duration, Stack, aws_events, aws_iam, aws_kms
 from aws_cdk import aws_events_targets as targets
@@ -14,7 +14,7 @@ from infra.aws import access
 from infra.aws.access import Grant
 from infra.aws.explained import explain
 from infra.aws.fixed import cfn, fixed
-from infra.aws.names import CLOCKED, METRICS_NAMESPACE, STEPS, Deployment
+from infra.aws.names import CLOCKED, METRICS_NAMESPACE, STEPS, Deployment, Lane
 from infra.aws.network import Reach
 from infra.aws.observability import Alarms, Watch, metric
 from infra.aws.retention import QUEUE_DAYS
@@ -57,12 +57,20 @@ class Step(Construct):
         self._role = self._minimal_role()
         self.function = self._function()
         self._queues: tuple[sqs.Queue, sqs.Queue] | None = None
+        self.lanes: dict[str, sqs.Queue] = {}
+        """Queues that one DPI has for itself, beside the queue of the step."""
         if self.figures.receives:
             self._queues = self._two_queues(self.figures.receives)
+            if self.figures.one_by_one:
+                self.lanes = {lane.dpi: self._lane(lane) for lane in site.place.lanes}
             self._watch_queues()
-            self.receive(self.queue, batch=1 if self.figures.one_by_one else self.figures.batch)
+            batch = 1 if self.figures.one_by_one else self.figures.batch
+            for queue, cap in zip(self.queues(), site.place.pollers(step), strict=True):
+                self.receive(queue, batch=batch, cap=cap)
             # The address of its own queue: a failed message gets its back-off there.
             self.use(Grant({f"PFI_QUEUE_{step.upper()}": self.queue.queue_url}))
+            if self.figures.one_by_one:
+                self.use(self.door())  # a job that must wait for its turn is handed back
         if step in site.reach:
             self._stand_in_vpc(site.reach[step])
         self._watch_function()
@@ -89,11 +97,18 @@ class Step(Construct):
 
     def door(self) -> Grant:
         """The right to put a job into this step's queue."""
-        return access.send_to(f"PFI_QUEUE_{self.step.upper()}", self.queue, self._site.key)
+        variable = f"PFI_QUEUE_{self.step.upper()}"
+        return access.send_to(variable, self.queue, self._site.key, self.lanes)
 
     def give_up(self) -> Grant:
         """The right to send a job straight to the dead-letter queue (it can never succeed)."""
-        return access.send_to(self._dead_letters_variable, self.dead_letters, self._site.key)
+        return access.send_to(self._dead_letters_variable, self.dead_letters, self._site.key, {})
+
+    def counting(self) -> list[Grant]:
+        """The right to count the jobs of this step, given up ones included."""
+        variable = f"PFI_QUEUE_{self.step.upper()}"
+        own = access.count(variable, self.queue, self.lanes)
+        return [own, access.count(self._dead_letters_variable, self.dead_letters, {})]
 
     def name_of_dead_letters(self) -> Grant:
         """Only the name: `review` tells by it which step a dead message comes from."""
@@ -103,20 +118,28 @@ class Step(Construct):
     def _dead_letters_variable(self) -> str:
         return f"PFI_DLQ_{self.step.upper()}"
 
-    def receive(self, queue: sqs.Queue, *, batch: int) -> None:
+    def queues(self) -> list[sqs.Queue]:
+        """Where its jobs arrive: the queue of the step, then its lanes."""
+        return [self.queue, *self.lanes.values()]
+
+    def receive(self, queue: sqs.Queue, *, batch: int, cap: int) -> None:
         """Poll a queue. Concurrency is capped here: 2 is the least that SQS accepts."""
         self.use(access.consume(queue, self._site.key))
         self.function.add_event_source_mapping(
             f"From{queue.node.id}{queue.node.scope.node.id if queue.node.scope else ''}",
             event_source_arn=queue.queue_arn,
             batch_size=batch,
-            max_concurrency=self._site.place.pollers(self.step)[0],
+            max_concurrency=cap,
             report_batch_item_failures=True,
         )
 
     def every_minute(self, *, enabled: bool) -> None:
         """Run on a clock. The next tick is the retry: a late or failed call is not repeated."""
         self._on_clock("EveryMinute", Duration.minutes(1), retries=0, enabled=enabled)
+
+    def every_hour(self) -> None:
+        """The next tick is the retry: what one run proves, the next one proves anew."""
+        self._on_clock("EveryHour", Duration.hours(1), retries=0, enabled=True)
 
     def every_day(self) -> None:
         """Once a day, and twice again within the hour when it fails."""
@@ -154,6 +177,16 @@ class Step(Construct):
             sqs.DeadLetterQueue(max_receive_count=receives, queue=dead),
         )
         return queue, dead
+
+    def _lane(self, lane: Lane) -> sqs.Queue:
+        """As the queue of the step, with the same dead letters; named after it and the DPI."""
+        receives = self.figures.receives or 1
+        return self._queue(
+            f"{self._site.place.name}-{self.step}-{lane.dpi}",
+            lane.logical,
+            self.figures.visibility_on(self._site.place.target),
+            sqs.DeadLetterQueue(max_receive_count=receives, queue=self.dead_letters),
+        )
 
     def _queue(
         self, name: str, construct_id: str, visibility: int, dead: sqs.DeadLetterQueue | None = None
@@ -193,6 +226,7 @@ class Step(Construct):
             environment={
                 "PFI_NAME": place.name,
                 "PFI_TARGET": place.target.value,
+                "PFI_TIMEOUT_S": str(self.figures.timeout_on(place.target)),
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
             },
@@ -236,17 +270,19 @@ class Step(Construct):
             Watch(limits.dead_letters, times=5),
             f"La file d'échec de {step} ne se vide pas : la fonction review ne l'enregistre plus.",
         )
-        ring(
-            f"{step}-age",
-            self.queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1)),
-            Watch(age),
-            f"Un message attend l'étape {step} depuis plus de {age // 60} minutes.",
-        )
+        waiting = {step: self.queue} | {f"{step}-{dpi}": lane for dpi, lane in self.lanes.items()}
+        for name, queue in waiting.items():
+            ring(
+                f"{name}-age",
+                queue.metric_approximate_age_of_oldest_message(period=Duration.minutes(1)),
+                Watch(age),
+                f"Un message attend l'étape {name} depuis plus de {age // 60} minutes.",
+            )
 
     def _watch_function(self) -> None:
         """One throttle alarm per function and no sum of all: the emulator knows no metric math.
 
-        None for `collect` and `certificates`, which run alone: a poll of more than a minute
+        None for the functions of the clock, which run alone: a poll of more than a minute
         throttles the next one by design, and the age of the last poll has its own alarm.
         """
         five, limits = Duration.minutes(5), self._site.place.thresholds
@@ -258,11 +294,16 @@ class Step(Construct):
         )
         # SQS leaves a message received more than three times out of its age metric: during a long
         # breakdown of the DPI or of the relay the alarm above falls silent. This one does not.
+        slow = _FAILING.get(self.step)  # one try a day, or an hour: no second one to wait for
         self._site.alarms.ring(
             f"{self.step}-failing",
-            metric("StepErrors", period=Duration.minutes(15), step=self.step),
-            Watch(limits.step_errors, times=2),
-            f"L'étape {self.step} échoue sans interruption depuis une demi-heure.",
+            metric(
+                "StepErrors", period=slow.period if slow else Duration.minutes(15), step=self.step
+            ),
+            Watch(limits.step_errors, times=1 if slow else 2),
+            slow.sentence
+            if slow
+            else f"L'étape {self.step} échoue sans interruption depuis une demi-heure.",
         )
         if self.step not in CLOCKED:
             self._site.alarms.ring(
@@ -271,6 +312,20 @@ class Step(Construct):
                 Watch(limits.function_throttles),
                 f"Des exécutions de {self.step} sont refusées : quota Lambda atteint.",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Failing:
+    """Of a function that runs too rarely for two bad quarters of an hour in a row."""
+
+    period: Duration
+    sentence: str
+
+
+_FAILING: Final[Mapping[str, _Failing]] = {
+    "certificates": _Failing(Duration.days(1), "La veille quotidienne des certificats échoue."),
+    "prove": _Failing(Duration.hours(2), "Le compte horaire des courriels échoue."),
+}
 
 
 def let_bucket_send(queue: sqs.Queue, key: aws_kms.Key) -> None:

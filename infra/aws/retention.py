@@ -1,7 +1,8 @@
 """How long each store keeps what it holds: all durations of the stacks, in one place.
 
-The ledger and the patient base are not here: each of their lines carries its own date of expiry,
-which the product writes (`ledger_days` of its settings).
+The ledger is not here: each of its lines carries its own date of expiry, which the product writes
+(`ledger_days` of its settings). Nor is the patient base: its lines stay until the hospital replaces
+or removes them.
 """
 
 from dataclasses import dataclass

@@ -16,6 +16,8 @@ LEVELS: Final = ("notice", "warning", "urgent")
 RUNBOOKS: Final[Mapping[str, tuple[str, ...]]] = {
     "review.md": ("review",),
     "outcome-unknown.md": ("outcome-unknown",),
+    "unaccounted.md": ("unaccounted",),
+    "misconfigured.md": ("misconfigured",),
     "poll-age.md": ("poll-age",),
     "step-age.md": tuple(f"{step}-age" for step in QUEUED),
     "step-failing.md": tuple(f"{step}-failing" for step in STEPS),
@@ -32,7 +34,9 @@ BUDGET_PAGE: Final = "budget.md"
 
 
 def page_of(alarm: str) -> str:
-    """Path of the page of an alarm."""
+    """Path of the page of an alarm; a lane of `push` has that of its step."""
+    if alarm.startswith("push-") and alarm.endswith("-age"):
+        alarm = "push-age"
     found = [page for page, alarms in RUNBOOKS.items() if alarm in alarms]
     if not found:
         raise LookupError(f"alarm {alarm}: no page in {FOLDER}")

@@ -113,6 +113,25 @@ class Storage(Construct):
             _digests_below(prefix),
         )
 
+    def listing(self) -> Grant:
+        """See which mails and documents there are; their bodies stay closed."""
+        allowed = allow(["s3:ListBucket"], [self.mails.bucket_arn])
+        below = [f"{prefix}*" for prefix in (INCOMING, DOCUMENTS)]
+        allowed.add_condition("StringLike", {"s3:prefix": below})
+        days = str(self._place.retention.mail_days)
+        return Grant({"PFI_BUCKET": self.mails.bucket_name, "PFI_MAIL_DAYS": days}, (allowed,))
+
+    def seeing_ledger(self) -> Grant:
+        """Read the ledger, and never change it."""
+        index = f"{self.ledger.table_arn}/index/by_state"
+        return Grant(
+            {"PFI_LEDGER_TABLE": self.ledger.table_name},
+            (
+                allow(["dynamodb:GetItem", "dynamodb:Query"], [self.ledger.table_arn, index]),
+                use_key(self.key, "dynamodb", ["kms:Decrypt", "kms:DescribeKey"]),
+            ),
+        )
+
     def keeping_ledger(self) -> Grant:
         """Read and advance the ledger."""
         return Grant(

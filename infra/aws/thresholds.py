@@ -19,13 +19,15 @@ class Thresholds:
 
     review_entries: int = 0
     outcome_unknown: int = 0
+    misconfigured: int = 0
+    mails_unaccounted: int = 0
     poll_age_s: int = 300
     queue_age_s: int = 900
     dpi_age_s: int = 3600
     """Age of the oldest job of `push`: a DPI under maintenance for less is nobody's alarm."""
     dead_letters: int = 0
     step_errors: int = 0
-    """In each of two quarters of an hour in a row."""
+    """In each of two quarters of an hour in a row; `certificates`, in a day."""
     function_errors: int = 0
     function_throttles: int = 0
     certificate_notice_days: int = 60

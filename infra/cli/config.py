@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infra.cli.options import CommandFailed
 from infra.cli.place import account_of, add_account, add_name, hospital_of, stack_of
-from infra.operations.account import installed_stack
+from infra.operations.account import find_stack, installed_stack
 from infra.operations.configuration import flat, installed_settings, push
 from infra.operations.hospital_file import Hospital, HospitalFileRefused
 from infra.operations.journal import journal_of
@@ -16,6 +16,11 @@ from pfi.journey.settings import Settings
 
 EXAMPLE = Path(__file__).parents[1] / "operations" / "example" / "hospital.toml"
 FILE = Path("hospital.toml")
+_NOT_THERE = (
+    "le poste n'a pas de pile « {name} ». Celle de la démonstration, « pfi », a les paramètres que "
+    "`pfi up` lui donne et n'en prend pas d'autres : son opérateur et son DPI sont simulés. Pour "
+    "essayer ce fichier sur le poste : pfi deploy {file} --folder DOSSIER"
+)
 
 
 def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
@@ -106,8 +111,11 @@ def _print(lines: list[str] | Iterator[str]) -> None:
 def apply(options: Namespace) -> int:
     """Apply the file to the stack that it names."""
     reviewed = hospital_of(options.file)
+    name = reviewed.hospital.deployment.name
     with account_of(options) as account:
-        stack = installed_stack(account, reviewed.hospital.deployment.name)
+        if options.folder is not None and find_stack(account, name) is None:
+            raise CommandFailed(_NOT_THERE.format(name=name, file=options.file))
+        stack = installed_stack(account, name)
         pushed = push(reviewed.hospital, stack, dry_run=options.dry_run)
     for path in pushed.changed:
         sys.stdout.write(f"  {path}\n")

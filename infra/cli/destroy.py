@@ -4,8 +4,8 @@ import sys
 from argparse import ArgumentParser, Namespace, _SubParsersAction
 
 from infra.cli.options import CommandFailed
-from infra.cli.place import add_name, stack_of
-from infra.operations.removal import destroy, kept_by_retention
+from infra.cli.place import account_of, add_name
+from infra.operations.removal import destroy, kept_by_retention, stacks_of
 
 
 def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
@@ -22,17 +22,19 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
 
 def run(options: Namespace) -> int:
     """Without confirmation, only say what would stay."""
-    with stack_of(options) as stack:
+    with account_of(options) as account:
         if options.confirm != options.name:
-            for each in kept_by_retention(stack):
-                sys.stdout.write(f"resterait : {each.name} — {each.words}\n")
+            for stack in stacks_of(account, options.name):
+                sys.stdout.write(f"serait détruite : la pile {stack.name}\n")
+                for each in kept_by_retention(stack):
+                    sys.stdout.write(f"resterait : {each.name} — {each.words}\n")
             raise CommandFailed(
                 f"rien n'a été détruit. Exportez (pfi export), puis : --confirm {options.name}"
             )
-        kept = destroy(stack, lambda line: print(line, file=sys.stderr))
+        kept = destroy(account, options.name, lambda line: print(line, file=sys.stderr))
     for each in kept:
         sys.stdout.write(f"reste : {each.name} — {each.words}\n")
-    sys.stdout.write(f"La pile « {options.name} » est retirée.\n")
+    sys.stdout.write(f"L'installation « {options.name} » est retirée.\n")
     if kept:
         sys.stdout.write("Ce qui reste expire selon la conservation, ou se retire à la main.\n")
     return 0

@@ -5,6 +5,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from importlib import import_module
 
+from infra.cli.french import speak_french
 from infra.cli.options import CommandFailed
 
 COMMANDS = (
@@ -13,6 +14,7 @@ COMMANDS = (
     "status",
     "review",
     "trace",
+    "prove",
     "explain",
     "config",
     "certificates",
@@ -22,12 +24,14 @@ COMMANDS = (
     "destroy",
     "deploy",
     "cost",
+    "faults",
 )
 """Modules of this package, one per sub-command."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; exit status 0, 1 (not as expected) or 2 (could not run)."""
+    speak_french()
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = ArgumentParser(prog="pfi", description="PFI : de la messagerie MSSanté au DPI")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMANDE")

@@ -5,8 +5,11 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from pathlib import Path
 
 from infra.cli.options import CommandFailed, bytes_of
+from infra.cli.place import DEFAULT_NAME, account_of
 from infra.cli.running import Running, add_folder, running
 from infra.local.pki import Pki
+from infra.operations.account import installed_stack
+from infra.operations.switches import is_open
 from pfi.adapters.mail_access import MailAccess
 from pfi.adapters.smtp import SmtpRelay
 from pfi.errors import PfiError
@@ -31,9 +34,18 @@ def run(options: Namespace) -> int:
     laptop = running(options.folder)
     for path in options.files:
         _send(laptop, bytes_of(path), options.to, path.name)
-    laptop.collect()
-    sys.stdout.write("Relevé demandé ; `pfi status` montre où finissent les courriels.\n")
+    if _collecting(options):
+        laptop.collect()
+        sys.stdout.write("Relevé demandé ; `pfi status` montre où finissent les courriels.\n")
+    else:
+        sys.stdout.write("La relève est en pause : ils attendent dans leur boîte (pfi resume).\n")
     return 0
+
+
+def _collecting(options: Namespace) -> bool:
+    """`pfi pause` holds for this short cut as it does for the clock."""
+    with account_of(options) as account:
+        return is_open(installed_stack(account, DEFAULT_NAME), "collect")
 
 
 def _send(laptop: Running, raw: bytes, to: str, name: str) -> None:

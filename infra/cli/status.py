@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
+from infra.cli.pause import WORDS
+from infra.cli.place import DEFAULT_NAME, account_of
 from infra.cli.running import Running, add_folder, running
 from infra.cli.wording import ROUTES_FR
 from infra.local.operator_store import OperatorStore
+from infra.operations.account import installed_stack
+from infra.operations.switches import DOORS, is_open
 from pfi.mail.inbound import read
 from pfi.names import Route
 
@@ -27,9 +31,18 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
 def run(options: Namespace) -> int:
     """Print everything at once."""
     laptop = running(options.folder)
-    rows = chain(_routes(laptop), _queues(laptop), _mailboxes(laptop, subjects=options.mails))
+    boxes = _mailboxes(laptop, subjects=options.mails)
+    rows = chain(_doors(options), _routes(laptop), _queues(laptop), boxes)
     sys.stdout.write("\n".join(rows) + "\n")
     return 0
+
+
+def _doors(options: Namespace) -> Iterator[str]:
+    with account_of(options) as account:
+        stack = installed_stack(account, DEFAULT_NAME)
+        for door in DOORS:
+            state = "en service" if is_open(stack, door) else "en pause (pfi resume)"
+            yield f"{WORDS[door]} : {state}"
 
 
 def _routes(laptop: Running) -> Iterator[str]:

@@ -1,14 +1,18 @@
-"""`pfi trace`: one mail from arrival to answer: times, codes, digests, no traits."""
+"""`pfi trace`: mails from arrival to answer: times, codes, digests, no traits."""
 
 import sys
-from argparse import ArgumentParser, Namespace, _SubParsersAction
+from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
 from collections.abc import Iterator
+from contextlib import suppress
 
 from infra.cli.place import add_name, stack_of
 from infra.cli.review import digest_of, document_line, item_lines, mail_lines
-from infra.cli.states import LEGS_FR, act_line, labelled, moment, warned
+from infra.cli.states import INTEGRATIONS_FR, LEGS_FR, act_line, labelled, moment, warned
 from infra.cli.wording import EVENTS_FR, LEVELS_FR, MDN_FR, TRAITS_FR
+from infra.operations.account import Stack
 from infra.operations.installed_reviews import desk_of, mail_of
+from infra.operations.reviews import Desk
+from infra.operations.seeking import by_document, by_message_id
 from infra.operations.tracing import Trace, trace_of
 from pfi.journey.records import DocumentRecord, Dossier, MailRecord
 from pfi.names import Leg
@@ -17,19 +21,32 @@ from pfi.names import Leg
 def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     """Declare the command."""
     parser = commands.add_parser("trace", help="le parcours d'un courriel, de l'arrivée à l'issue")
-    parser.add_argument("mail", type=digest_of, metavar="COURRIEL", help="empreinte, ou son début")
+    parser.add_argument(
+        "what",
+        metavar="QUOI",
+        help="empreinte d'un courriel (ou son début), Message-ID, ou identifiant d'un document",
+    )
     add_name(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: Namespace) -> int:
-    """Print the trace."""
+    """Print the trace of each mail."""
     with stack_of(options) as stack:
         desk = desk_of(stack)
-        mail = mail_of(stack, desk, options.mail)
-        trace = trace_of(desk, mail)
-    sys.stdout.writelines(f"{line}\n" for line in trace_lines(mail, trace))
+        traces = [(mail, trace_of(desk, mail)) for mail in _sought(stack, desk, options.what)]
+    for mail, trace in traces:
+        sys.stdout.writelines(f"{line}\n" for line in trace_lines(mail, trace))
     return 0
+
+
+def _sought(stack: Stack, desk: Desk, word: str) -> tuple[str, ...]:
+    """The mails that a word names: by its form a Message-ID, a document or a digest."""
+    if "@" in word:
+        return by_message_id(stack, desk, word)
+    with suppress(ArgumentTypeError):
+        return (mail_of(stack, desk, digest_of(word)),)
+    return by_document(desk, word)
 
 
 def trace_lines(mail: str, trace: Trace) -> Iterator[str]:
@@ -59,6 +76,9 @@ def _document(document: DocumentRecord, dossier: Dossier | None) -> Iterator[str
     for warning in document.warnings:
         yield f"      à noter : {warned(warning)}"
     yield from _message(document)
+    if document.ended_at:
+        ack = f", ACK {document.ack}" if document.ack else ""
+        yield f"    {moment(document.ended_at)}  {INTEGRATIONS_FR[document.integration]}{ack}"
 
 
 def _id(document: DocumentRecord, dossier: Dossier | None) -> str:

@@ -42,6 +42,9 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
         "--environment", type=environment_of, default=Environment.TEST, metavar="test|production"
     )
     parser.add_argument("--dpi-script", type=Path, metavar="FICHIER.json")
+    parser.add_argument(
+        "--strict", action="store_true", help="chaque fonction n'a que les droits de son rôle (IAM)"
+    )
     add_folder(parser)
     parser.set_defaults(run=run)
 
@@ -56,7 +59,8 @@ def run(options: Namespace) -> int:
     script = options.dpi_script or (demo.dpi_script(options.folder) if demo else None)
     progress = Progress()
     try:
-        with Laptop(options.folder.absolute(), settings, progress, script) as laptop:
+        folder, strict = options.folder.absolute(), options.strict
+        with Laptop(folder, settings, progress, script, strict=strict) as laptop:
             status = _process(laptop, files, patients, demo, options.report)
             if not options.once:
                 _stay(laptop)

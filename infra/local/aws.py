@@ -17,6 +17,7 @@ class ClientArguments(TypedDict):
     aws_access_key_id: str
     aws_secret_access_key: str
     region_name: str
+    verify: str | None
     config: Config
 
 
@@ -27,6 +28,7 @@ def arguments(environment: Mapping[str, str]) -> ClientArguments:
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         region_name=environment["AWS_REGION"],
+        verify=environment.get("AWS_CA_BUNDLE"),
         config=Config(
             connect_timeout=2,
             read_timeout=30,

@@ -69,6 +69,12 @@ class Dpi:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._open: set[socket.socket] = set()
+        self._waiting: set[int] = set()
+        self._counting = threading.Lock()
+        self.most_at_once = 0
+        """The most connections that waited for an answer together; set it to 0 to measure anew."""
+        self.broken_off = 0
+        """Connections that TLS ended: as a rule one of the two certificates was refused."""
 
     @property
     def port(self) -> int:
@@ -104,6 +110,10 @@ class Dpi:
         """Replace the rules in force, without a file."""
         self._script.play(rules)
 
+    def present(self, ssl_context: ssl.SSLContext) -> None:
+        """Show another certificate from the next connection on."""
+        self._ssl_context = ssl_context
+
     def start(self) -> None:
         """Listen, and serve in threads."""
         self._stopping.clear()
@@ -137,16 +147,30 @@ class Dpi:
 
     def _serve(self, connection: socket.socket) -> None:
         self._open.add(connection)
+        self._waits()
         try:
             if self._ssl_context is None:
                 self._talk(connection)
             else:
                 self._talk_secured(connection, self._ssl_context)
+        except ssl.SSLError:
+            self.broken_off += 1  # no common ground: a certificate was refused, mostly ours
         except OSError:
-            pass  # the other side left, or its certificate was refused
+            pass  # the other side left
         finally:
+            self._answered()
             self._open.discard(connection)
             connection.close()
+
+    def _waits(self) -> None:
+        with self._counting:
+            self._waiting.add(threading.get_ident())
+            self.most_at_once = max(self.most_at_once, len(self._waiting))
+
+    def _answered(self) -> None:
+        """Called before the answer leaves: then the client may open its next connection."""
+        with self._counting:
+            self._waiting.discard(threading.get_ident())
 
     def _talk_secured(self, connection: socket.socket, context: ssl.SSLContext) -> None:
         connection.settimeout(_HANDSHAKE_S)
@@ -163,6 +187,7 @@ class Dpi:
         while chunk := connection.recv(_CHUNK):
             for message in deframer.feed(chunk):
                 reply = self._reply(message)
+                self._answered()
                 if reply is None:
                     return
                 connection.sendall(reply)

@@ -13,15 +13,20 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
+from urllib.parse import urlsplit
 
 from infra.local.emulator_process import FOLDER_TAKEN
 from infra.local.node import NodeMissing, node_binary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 HOST = "127.0.0.1"
 REGION: Final = "eu-west-3"
@@ -35,38 +40,52 @@ class EmulatorFailed(RuntimeError):
     """The emulator did not start; the message says why, in French, for the console."""
 
 
-def client_environment(port: int) -> dict[str, str]:
+def client_environment(port: int, certificate: Path | None = None) -> dict[str, str]:
     """What every tool and SDK needs to speak to the emulator (the key is the account number)."""
+    trusted = str(certificate)
+    trust = {"AWS_CA_BUNDLE": trusted, "NODE_EXTRA_CA_CERTS": trusted} if certificate else {}
     return {
-        "AWS_ENDPOINT_URL": f"http://{HOST}:{port}",
+        "AWS_ENDPOINT_URL": f"{'https' if certificate else 'http'}://{HOST}:{port}",
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
+        **trust,
     }
 
 
 def running(folder: Path) -> dict[str, str] | None:
     """The client environment of the emulator that runs on this folder, if one does."""
-    port = _remembered_port(folder)
-    up = port and _held(folder) and _healthy(port)
-    return client_environment(port) if up else None
+    port, certificate = _remembered_port(folder), _certificate(folder)
+    found = certificate if certificate.is_file() else None
+    up = port and _held(folder) and _healthy(port, found)
+    return client_environment(port, found) if up else None
 
 
 class Emulator:
     """One emulator on one folder: `with Emulator(folder) as emulator: emulator.environment()`."""
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
-        """Port 0 takes the folder's last port again if free (saved state quotes it), else any."""
+    def __init__(self, folder: Path, port: int = 0, *, strict: bool = False) -> None:
+        """Port 0 takes the folder's last port again if free (saved state quotes it), else any.
+
+        `strict`: TLS only, and IAM is asked: every function has the rights of its own role, as on
+        AWS, and no more. What IAM is not asked for: docs/decisions/0015-emulator.md.
+        """
         self.folder = folder
         self.port = port
+        self.strict = strict
         self._asked_port = port
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
         """Address of the emulator's API."""
-        return f"http://{HOST}:{self.port}"
+        return self.environment()["AWS_ENDPOINT_URL"]
+
+    @property
+    def certificate(self) -> Path | None:
+        """What proves the emulator's name to its clients; None when it speaks plain HTTP."""
+        return _certificate(self.folder.absolute()) if self.strict else None
 
     @property
     def pid(self) -> int:
@@ -80,7 +99,7 @@ class Emulator:
 
     def environment(self) -> dict[str, str]:
         """What a client of this emulator needs."""
-        return client_environment(self.port)
+        return client_environment(self.port, self.certificate)
 
     def start(self) -> None:
         """Return once the emulator answers; raise EmulatorFailed with its last log lines if not."""
@@ -99,14 +118,14 @@ class Emulator:
         self._wait_until_ready()
         (self.folder / "port").write_text(str(self.port))
 
-    def stop(self) -> None:
+    def stop(self, patience_s: float = STOP_SECONDS) -> None:
         """Save and end the emulator and its Lambda workers; SIGKILL for what has not ended."""
         process, self._process = self._process, None
         if process is None:
             return
         _signal_group(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
+            process.wait(patience_s)
         # The group outlives its leader as long as one worker lives, so this reaches every orphan.
         _signal_group(process.pid, signal.SIGKILL)
         process.wait()
@@ -158,12 +177,13 @@ class Emulator:
             "LOG_LEVEL": "WARNING",
             # A Docker of the user is not ours to look into, and changes what the emulator does.
             "DOCKER_HOST": f"unix://{self.folder / 'no-docker.sock'}",
+            **({"AUTH": "true", "USE_SSL": "1"} if self.strict else {}),
         }
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while True:
-            healthy = _healthy(self.port)
+            healthy = _healthy(self.port, self.certificate)
             code = self._process.poll() if self._process else None
             if healthy and code is None:  # another program may answer in place of a dead child
                 return
@@ -237,8 +257,15 @@ def _held(folder: Path) -> bool:
     return False
 
 
-def _healthy(port: int) -> bool:
-    connection = http.client.HTTPConnection(HOST, port, timeout=2)
+def _certificate(folder: Path) -> Path:
+    """Where the emulator leaves the certificate that it makes for itself."""
+    return folder / "tmp" / "ministack-tls" / "server.crt"
+
+
+def _healthy(port: int, certificate: Path | None = None) -> bool:
+    if certificate and not certificate.is_file():
+        return False
+    connection = connected(client_environment(port, certificate), timeout=2)
     try:
         connection.request("GET", "/_ministack/health")
         return connection.getresponse().status == http.HTTPStatus.OK
@@ -246,6 +273,15 @@ def _healthy(port: int) -> bool:
         return False
     finally:
         connection.close()
+
+
+def connected(environment: Mapping[str, str], timeout: float = 10) -> http.client.HTTPConnection:
+    """A connection to the emulator's own pages, which no SDK knows."""
+    address = urlsplit(environment["AWS_ENDPOINT_URL"])
+    if address.scheme == "http":
+        return http.client.HTTPConnection(address.netloc, timeout=timeout)
+    trust = ssl.create_default_context(cafile=environment["AWS_CA_BUNDLE"])
+    return http.client.HTTPSConnection(address.netloc, timeout=timeout, context=trust)
 
 
 def _signal_group(leader: int, number: signal.Signals) -> None:

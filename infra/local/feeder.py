@@ -17,12 +17,13 @@ from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.local.aws import arguments
+from infra.local.emulator import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -56,7 +57,7 @@ class Feeder:
         self._queues = dict(queues)
         self._prefix = log_group_prefix
         self._interval = interval_s
-        self._endpoint = environment["AWS_ENDPOINT_URL"]
+        self._environment = dict(environment)
         self._sqs = boto3.client("sqs", **arguments(environment))
         self._logs = boto3.client("logs", **arguments(environment))
         self._metrics = boto3.client("cloudwatch", **arguments(environment))
@@ -154,8 +155,7 @@ class Feeder:
 
     def _age_of_oldest(self, url: str) -> int:
         """Through the emulator's own inspection page: its SQS has no such attribute."""
-        address = urlsplit(self._endpoint)
-        connection = http.client.HTTPConnection(address.netloc, timeout=10)
+        connection = connected(self._environment)
         try:
             connection.request("GET", f"/_ministack/sqs/messages?QueueUrl={quote(url, safe='')}")
             answer = json.loads(connection.getresponse().read())

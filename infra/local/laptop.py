@@ -14,8 +14,9 @@ from typing import Any, Final, Self
 
 import boto3
 
+from infra.aws.context import lanes
 from infra.local.aws import arguments
-from infra.local.deployer import deploy
+from infra.local.deployer import ROOT, deploy
 from infra.local.dpi import Dpi
 from infra.local.emulator import Emulator, EmulatorFailed, running
 from infra.local.feeder import Feeder
@@ -36,7 +37,16 @@ LOCAL_RETRY: Final = RetrySettings(backoff_s=(1, 2, 4, 5), order_grace_s=2)
 HOLD_S: Final = 25
 ACK_TIMEOUT_S: Final = 4
 _OPERATOR_FILES: Final = ("operator.sqlite", "operator.sqlite-wal", "operator.sqlite-shm")
-QUEUED: Final = ("Parse", "Match", "Push", "Forward")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Seconds of the simulated hospital, where a person or a test waits for them."""
+
+    operator: float = 5
+    run_budget: float = 20
+    ack: float = ACK_TIMEOUT_S
+    hold: int = HOLD_S
 
 
 @dataclass
@@ -47,6 +57,11 @@ class Laptop:
     settings: Settings
     progress: Callable[[str], None]
     dpi_script: Path | None = None
+    strict: bool = False
+    """IAM enforced: what the functions may do is what their roles say."""
+    times: Times = Times()
+    root: Path = ROOT
+    """The version of the sources that is deployed first."""
     outputs: dict[str, str] = field(default_factory=dict)
     _open: ExitStack = field(default_factory=ExitStack)
     _clients: dict[str, Any] = field(default_factory=dict)
@@ -70,17 +85,25 @@ class Laptop:
             )
         self._clean()
         self.progress("Émulateur AWS…")
-        self.emulator = self._open.enter_context(Emulator(self.folder / "emulator"))
+        self.emulator = self._open.enter_context(
+            Emulator(self.folder / "emulator", strict=self.strict)
+        )
         self.environment = self.emulator.environment()
         self.progress("Opérateur MSSanté et DPI simulés…")
         self._start_peers()
-        self.outputs = deploy(
-            self.environment, CONTEXT, self.folder / "outputs.json", self.progress
-        )
+        self.install(self.root)
         self.progress("Paramètres, certificats, métriques…")
         self.configure(self.settings)
         self._start_feeder()
         self._remember()
+
+    def install(self, root: Path) -> None:
+        """Deploy the sources of this folder, over what is there."""
+        dpis = lanes((each.id, each.concurrency) for each in self.settings.dpis)
+        context = {**CONTEXT, "lanes": dpis}
+        self.outputs = deploy(
+            self.environment, context, self.folder / "outputs.json", self.progress, root=root
+        )
 
     def _clean(self) -> None:
         """Each run starts from nothing: yesterday's mails would be today's duplicates."""
@@ -116,12 +139,12 @@ class Laptop:
             imap_port=self.operator.imap_port,
             smtp_host="127.0.0.1",
             smtp_port=self.operator.smtp_port,
-            timeout_s=5,
-            run_budget_s=20,
+            timeout_s=self.times.operator,
+            run_budget_s=self.times.run_budget,
         )
         dpis = tuple(
-            replace(each, host="127.0.0.1", port=self.dpi.port, hold_s=min(each.hold_s, HOLD_S),
-                    connect_timeout_s=2, ack_timeout_s=ACK_TIMEOUT_S)
+            replace(each, host="127.0.0.1", port=self.dpi.port, connect_timeout_s=2,
+                    ack_timeout_s=self.times.ack, hold_s=min(each.hold_s, self.times.hold))
             for each in settings.dpis
         )  # fmt: skip
         attempts = settings.retry.unexpected_attempts
@@ -150,8 +173,8 @@ class Laptop:
     def _start_feeder(self) -> None:
         queues = {
             url.rsplit("/", 1)[-1]: url
-            for name in QUEUED
-            for url in (self.outputs[f"Queue{name}Url"], self.outputs[f"Dlq{name}Url"])
+            for name, url in self.outputs.items()
+            if name.startswith(("Queue", "Dlq"))
         }
         feeder = Feeder(self.environment, queues, f"/aws/lambda/{CONTEXT['name']}")
         feeder.start()

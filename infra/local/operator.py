@@ -65,12 +65,16 @@ class Operator:
 
     def stop(self) -> None:
         """Drop all connections, free the ports, close the store (the file stays)."""
+        self.go_down()
+        self.store.close()
+
+    def go_down(self) -> None:
+        """Drop all connections, free the ports; `start` listens on the same ones again."""
         if self._thread and self._loop and self._stopped:
             with suppress(RuntimeError):  # the loop has ended by itself
                 self._loop.call_soon_threadsafe(self._stopped.set)
             self._thread.join(_WAIT_S)
         self._thread = None
-        self.store.close()
 
     def __enter__(self) -> Self:
         return self.start()
@@ -113,7 +117,8 @@ class Operator:
         if task:
             self._imap.add(task)
             task.add_done_callback(self._imap.discard)
-        await ImapSession(Wire(reader, writer), self._rules).run()
+        with suppress(asyncio.CancelledError):  # the operator goes down: no fault of the session
+            await ImapSession(Wire(reader, writer), self._rules).run()
 
     async def _drop_connections(self) -> None:
         for task in self._imap:

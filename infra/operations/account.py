@@ -22,6 +22,7 @@ from pfi.errors import PfiError
 _CONFIG: Final = Config(
     retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=60
 )
+_TRUST: Final = ("AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -92,6 +93,7 @@ def _complete(environment: Mapping[str, str]) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": environment.get("AWS_ACCESS_KEY_ID", "000000000000"),
         "AWS_SECRET_ACCESS_KEY": environment.get("AWS_SECRET_ACCESS_KEY", "test"),
         "AWS_REGION": region,
+        **{name: environment[name] for name in _TRUST if name in environment},
     }
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from infra.aws.context import deployment
-from infra.aws.names import EEA_REGIONS, STEPS
+from infra.aws.names import EEA_REGIONS
 from infra.aws.refused import RefusedContextError
 from infra.operations.hospital_file import (
     Draft,
@@ -23,6 +23,7 @@ from infra.operations.hospital_file import (
     shown_path,
     text_of,
 )
+from infra.operations.pacing import pacing
 from infra.operations.positions import Path as Place
 from pfi.edge.settings import dump_settings
 from pfi.journey.settings import DpiSettings, MailboxSettings
@@ -31,7 +32,6 @@ from pfi.names import Environment
 
 PARAMETER_BYTES: Final = 8192
 """An advanced SSM parameter holds no more."""
-PUSH_MARGIN_S: Final = 10
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _ADDRESS: Final = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
 _HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:-]*[A-Za-z0-9])?")
@@ -211,7 +211,7 @@ def _dpis(hospital: Hospital) -> Iterator[Finding]:
         yield from _identifier((*place, "id"), each.id)
         yield from _endpoint(place, "host", each.host, "port", each.port)
         yield from _names_in_messages(place, each)
-        yield from _times(place, each)
+        yield from (Finding((*place, key), sentence) for key, sentence in pacing(each))
         yield from _urls((*place, "crl_urls"), each.crl_urls)
         if each.id not in used:
             yield Finding(place, "aucune boîte n'envoie vers ce DPI", warning=True)
@@ -245,15 +245,6 @@ def _fits(value: str, charset: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _times(place: Place, dpi: DpiSettings) -> Iterator[Finding]:
-    room = STEPS["push"].timeout - PUSH_MARGIN_S
-    if dpi.connect_timeout_s + dpi.ack_timeout_s > room:
-        yield Finding(
-            (*place, "ack_timeout_s"),
-            f"connect_timeout_s + ack_timeout_s dépasse {room} s, le temps de la fonction push",
-        )
 
 
 def _operator(hospital: Hospital) -> Iterator[Finding]:
@@ -353,7 +344,7 @@ def _figures(hospital: Hospital) -> Iterator[Finding]:
                 yield Finding((*place, each.name), "une valeur positive est attendue")
 
 
-_MAY_BE_ZERO: Final = frozenset({"resend_on_unknown", "hold_s"})
+_MAY_BE_ZERO: Final = frozenset({"resend_on_unknown", "hold_s", "min_interval_s"})
 
 
 def _endpoint(

@@ -168,6 +168,6 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
             yield from _leaves(f"{path}.{key}".removeprefix("."), each)
     elif isinstance(value, list) and value and isinstance(value[0], Mapping):
         for each in value:
-            yield from _leaves(f"{path}.{each['id']}", each)
+            yield from _leaves(f"{path}.{each.get('id') or each['kind']}", each)
     else:
         yield path, value

@@ -10,7 +10,7 @@ from typing import Final
 from botocore.exceptions import BotoCoreError, ClientError
 
 from infra.aws.context import deployment
-from infra.aws.names import STEPS
+from infra.aws.names import CERTIFICATES, LANE_RESERVED, STEPS
 from infra.local import deployer
 from infra.operations import cdk
 from infra.operations.account import (
@@ -23,6 +23,7 @@ from infra.operations.account import (
 )
 from infra.operations.configuration import DEPLOYED, sha256, write_settings
 from infra.operations.configuration import settings_text as current_text
+from infra.operations.flight import queue_depths
 from infra.operations.hospital_file import Hospital
 from infra.operations.journal import journal_of, utc_now
 from infra.operations.secrets import certificates_of, state_of, texts_of
@@ -65,9 +66,13 @@ def checks(hospital: Hospital, account: Account) -> Iterator[Check]:
         yield _prepared(account)
     stack = find_stack(account, hospital.deployment.name)
     yield _state(stack)
+    if stack is None and (left := tuple(_left_over(hospital.deployment.name, account))):
+        sentence = f"restes d'une installation retirée, à supprimer d'abord : {', '.join(left)}"
+        yield Check("noms", Grade.BAD, sentence)
     if stack is not None and "MssanteSecret" in stack.outputs:
         yield from _certificates(hospital, stack)
         yield from _doors(stack)
+        yield from _abandoned(hospital, stack)
 
 
 def _region(hospital: Hospital, account: Account) -> Check:
@@ -109,6 +114,23 @@ def _state(stack: Stack | None) -> Check:
     return Check("pile", Grade.BAD, f"la pile est en {stack.status}")
 
 
+def _left_over(name: str, account: Account) -> Iterator[str]:
+    """What `pfi destroy` keeps and what bears a name of its own: CloudFormation would find the
+    name taken in the middle of the deployment."""
+    for peer in CERTIFICATES:
+        try:
+            yield str(
+                account.client("secretsmanager").describe_secret(SecretId=f"{name}/{peer}")["Name"]
+            )
+        except (BotoCoreError, ClientError):
+            continue
+    groups = account.client("logs").describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{name}-")
+    named = {f"/aws/lambda/{name}-{step}" for step in STEPS}
+    yield from sorted(
+        each["logGroupName"] for each in groups["logGroups"] if each["logGroupName"] in named
+    )
+
+
 def _certificates(hospital: Hospital, stack: Stack) -> Iterator[Check]:
     """Without certificates an installation waits; with ended ones it is broken: neither blocks
     the deployment that may be needed to repair it."""
@@ -126,6 +148,16 @@ def _doors(stack: Stack) -> Iterator[Check]:
     for door in DOORS:
         if not is_open(stack, door):
             yield Check(door, Grade.TO_KNOW, "en pause, et le reste (pfi resume)")
+
+
+def _abandoned(hospital: Hospital, stack: Stack) -> Iterator[Check]:
+    """The lane of a DPI that left the file goes with it: not before it is empty."""
+    lane = f"{stack.name}-push-"
+    kept = {f"{lane}{each}" for each in (*LANE_RESERVED, *(dpi.id for dpi in hospital.dpis))}
+    for queue, count in queue_depths(stack).items():
+        if queue.startswith(lane) and queue not in kept and count:
+            sentence = f"{count} message(s) pour un DPI absent du fichier : attendre leur fin"
+            yield Check(f"file {queue}", Grade.BAD, sentence)
 
 
 def deploy(

@@ -1,12 +1,13 @@
 """What is under way in an installation: queue messages, mails without an end, open reviews."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from infra.operations.account import Stack
 from pfi.journey.records import MailState
+from pfi.names import Step
 
 _COUNTS: Final = (
     "ApproximateNumberOfMessages",
@@ -83,3 +84,21 @@ def scanned(
     pages = stack.client("dynamodb").get_paginator("scan")
     for page in pages.paginate(TableName=table, **(options or {})):
         yield from page["Items"]
+
+
+def messages_in(stack: Stack, steps: Iterable[Step]) -> dict[Step, int]:
+    """Messages of each step, waiting or being worked on, in its queue and its dead-letter queue."""
+    depths = queue_depths(stack)
+    return {
+        step: sum(
+            depths[url.rpartition("/")[2]]
+            for key, url in stack.outputs.items()
+            if key.endswith("Url") and key.startswith(_queues_of(step))
+        )
+        for step in steps
+    }
+
+
+def _queues_of(step: Step) -> tuple[str, str]:
+    """How the outputs of its queues begin, those that one DPI has for itself included."""
+    return f"Queue{step.value.capitalize()}", f"Dlq{step.value.capitalize()}"

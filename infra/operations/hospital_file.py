@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from infra.aws.context import lanes
 from infra.operations.positions import Path as Place
 from infra.operations.positions import Positions
 from pfi.journey.settings import (
@@ -27,6 +28,7 @@ from pfi.journey.settings import (
     MdnSettings,
     OperatorSettings,
     RetrySettings,
+    SenderSettings,
     Settings,
     XdmSettings,
 )
@@ -133,6 +135,7 @@ class Hospital:
     network: NetworkTable = field(default_factory=NetworkTable)
     guard: GuardTable = field(default_factory=GuardTable)
     trust: TrustTable = field(default_factory=TrustTable)
+    senders: tuple[SenderSettings, ...] = ()
     match: MatchSettings = field(default_factory=MatchSettings)
     mdn: MdnSettings = field(default_factory=MdnSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
@@ -149,6 +152,7 @@ class Hospital:
             dpis=self.dpis,
             operator=self.operator,
             trusted_suffixes=self.trust.suffixes,
+            senders=self.senders,
             match=self.match,
             mdn=self.mdn,
             limits=self.limits,
@@ -169,6 +173,7 @@ class Hospital:
             "environment": self.deployment.environment.value,
             "concurrency": self.deployment.concurrency,
             "push_concurrency": self.deployment.push_concurrency,
+            "lanes": lanes((each.id, each.concurrency) for each in self.dpis),
             "reserve": self.deployment.reserve,
             "collect": self.deployment.collect,
             "retention": self.retention.bodies_days,
@@ -331,6 +336,7 @@ _TYPES: Final[Mapping[str, Any]] = {
     "network": NetworkTable,
     "guard": GuardTable,
     "trust": TrustTable,
+    "senders": SenderSettings,
     "forward": ForwardTable,
     "establishments": EstablishmentTable,
     "mailboxes": MailboxSettings,

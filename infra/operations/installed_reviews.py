@@ -27,16 +27,18 @@ class StackQueues:
 
     stack: Stack
 
-    def send(self, step: Step, job: Job) -> None:
-        """Give a job to a step."""
-        self._send(step, job.dump())
+    def send(self, step: Step, job: Job, lane: str = "") -> None:
+        """Give a job to a step, a push to the lane of its DPI."""
+        self._send(step, job.dump(), lane)
 
     def arrive(self, key: str) -> None:
         """Announce a mail of the store once more."""
         self._send(Step.PARSE, arrival_body(key))
 
-    def _send(self, step: Step, body: str) -> None:
+    def _send(self, step: Step, body: str, lane: str = "") -> None:
         url = self.stack.output(f"Queue{step.value.capitalize()}Url")
+        own = f"{url}-{lane}"  # a DPI that came after the last deployment has none
+        url = own if step is Step.PUSH and own in self.stack.outputs.values() else url
         self.stack.client("sqs").send_message(QueueUrl=url, MessageBody=body)
 
 

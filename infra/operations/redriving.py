@@ -119,6 +119,7 @@ def _as_before_the_push(document: DocumentRecord) -> DocumentRecord:
         sends=0,
         busy_until=None,
         first_attempt_at=None,
+        ended_at=None,
         built_at=document.built_at if unknown else None,
         message_sha256=document.message_sha256 if unknown else None,
     )

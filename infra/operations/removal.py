@@ -1,6 +1,6 @@
 """Take an installation down, when nothing is under way in it; say what retention keeps.
 
-What CloudFormation keeps is read from the stack's own template, so that this page cannot drift.
+What CloudFormation keeps is read from the stacks' own templates, so that this page cannot drift.
 """
 
 import time
@@ -10,19 +10,23 @@ from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
-from infra.operations.account import OperationRefused, Stack, fault_code, find_stack
+from infra.operations.account import Account, OperationRefused, Stack, fault_code, find_stack
 from infra.operations.flight import in_flight
 from infra.operations.journal import journal_of
 from infra.operations.switches import is_open, turn
 
 PATIENCE_S: Final = 1800.0
 _PAUSE_S: Final = 2.0
+ORDER: Final = ("-queries", "-guard", "", "-network")
+"""Ends of the stacks' names, a stack before those whose exports it imports: CloudFormation deletes
+no stack whose exports are in use. The one without an end is the core."""
 _KEPT: Final = frozenset({"Retain", "RetainExceptOnCreate"})
 _WORDS: Final = {
     "AWS::S3::Bucket": "espace de stockage (courriels, documents, traces d'accès)",
     "AWS::DynamoDB::Table": "table (registre ou patients)",
+    "AWS::EC2::EIP": "adresse fixe, connue de l'opérateur, facturée tant qu'elle est gardée",
     "AWS::KMS::Key": "clé de chiffrement, sans laquelle le reste est illisible",
-    "AWS::Logs::LogGroup": "journal technique, effacé après six mois",
+    "AWS::Logs::LogGroup": "journal technique, effacé après sa durée de conservation",
     "AWS::SecretsManager::Secret": "secret (certificats, mots de passe)",
     "AWS::CloudTrail::Trail": "traces d'accès",
 }
@@ -30,7 +34,7 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One resource that outlives the stack."""
+    """One resource that outlives its stack."""
 
     kind: str
     name: str
@@ -41,21 +45,55 @@ class Kept:
         return _WORDS.get(self.kind, self.kind)
 
 
+def stacks_of(account: Account, name: str) -> tuple[Stack, ...]:
+    """What is left of an installation, in the order in which it can be deleted."""
+    found = [find_stack(account, name + end) for end in ORDER]
+    stacks = tuple(stack for stack in found if stack is not None)
+    if not stacks:
+        raise OperationRefused(f"aucune pile « {name} » dans ce compte et cette région")
+    return stacks
+
+
 def kept_by_retention(stack: Stack) -> Iterator[Kept]:
     """What will stay in the account after the stack is gone."""
     client = stack.client("cloudformation")
     template: Any = client.get_template(StackName=stack.name)["TemplateBody"]
-    resources = template["Resources"] if isinstance(template, dict) else {}
+    stay = kept_in(template if isinstance(template, dict) else {})
     pages = client.get_paginator("list_stack_resources").paginate(StackName=stack.name)
     for page in pages:
         for each in page["StackResourceSummaries"]:
-            definition = resources.get(each["LogicalResourceId"], {})
-            if definition.get("DeletionPolicy") in _KEPT:
+            if each["LogicalResourceId"] in stay:
                 yield Kept(each["ResourceType"], each.get("PhysicalResourceId", ""))
 
 
-def destroy(stack: Stack, progress: Callable[[str], None]) -> tuple[Kept, ...]:
-    """Refuse while something is in flight; else delete the stack and return what stays."""
+def kept_in(template: dict[str, Any]) -> dict[str, str]:
+    """Logical id and type of what a template tells CloudFormation to leave behind."""
+    resources = template.get("Resources", {}).items()
+    return {name: each["Type"] for name, each in resources if each.get("DeletionPolicy") in _KEPT}
+
+
+def destroy(account: Account, name: str, progress: Callable[[str], None]) -> tuple[Kept, ...]:
+    """Refuse while something is in flight; else delete all stacks and return what stays.
+
+    Begun and interrupted, it goes on where it was: the core may be gone already.
+    """
+    stacks = stacks_of(account, name)
+    cores = [stack for stack in stacks if stack.name == name]
+    for core in cores:
+        _shut(core)
+    kept = [tuple(kept_by_retention(stack)) for stack in stacks]
+    for core in cores:
+        journal_of(core).record("destroy", account.who())
+        if not tuple(kept_by_retention(core)):
+            _empty(core)
+    for stack in stacks:
+        progress(f"Destruction de la pile {stack.name}…")
+        _delete(stack)
+    return tuple(each for some in kept for each in some)
+
+
+def _shut(stack: Stack) -> None:
+    """Nothing under way, and no mail collected any more."""
     _refuse_in_flight(stack)
     was_open = is_open(stack, "collect")
     list(turn(stack, ("collect",), opened=False, reason="pfi destroy"))
@@ -65,16 +103,6 @@ def destroy(stack: Stack, progress: Callable[[str], None]) -> tuple[Kept, ...]:
         if was_open:
             list(turn(stack, ("collect",), opened=True, reason="pfi destroy refusé"))
         raise
-    kept = tuple(kept_by_retention(stack))
-    journal_of(stack).record("destroy", stack.account.who())
-    if not kept:
-        _empty(stack)
-    progress("Destruction de la pile…")
-    client = stack.client("cloudformation")
-    client.update_termination_protection(StackName=stack.name, EnableTerminationProtection=False)
-    client.delete_stack(StackName=stack.name)
-    _wait(stack)
-    return kept
 
 
 def _refuse_in_flight(stack: Stack) -> None:
@@ -89,6 +117,13 @@ def _empty(stack: Stack) -> None:
     for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
         for each in (*page.get("Versions", ()), *page.get("DeleteMarkers", ())):
             s3.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+
+
+def _delete(stack: Stack) -> None:
+    client = stack.client("cloudformation")
+    client.update_termination_protection(StackName=stack.name, EnableTerminationProtection=False)
+    client.delete_stack(StackName=stack.name)
+    _wait(stack)
 
 
 def _wait(stack: Stack) -> None:

@@ -40,8 +40,8 @@ Keys = Iterable[tuple[str, str]]
 class Queues(Protocol):
     """The queues of the steps; `parse` is fed by arrivals, not by jobs."""
 
-    def send(self, step: Step, job: Job) -> None:
-        """Give a job to a step."""
+    def send(self, step: Step, job: Job, lane: str = "") -> None:
+        """Give a job to a step, a push to the lane of its DPI."""
         ...
 
     def arrive(self, key: str) -> None:
@@ -128,7 +128,7 @@ class Desk:
             planned, move = _planned(seen, chosen, checked=checked)
             act = self._act("redrive", who, why, planned)
             if self.ledger.write(*self._move_puts(seen, planned, move), self._act_put(mail, act)):
-                self._send(move)
+                self._send(move, self.settings.lane(seen.mail.record.mailbox))
                 self._leave(planned)
                 return tuple(each.item for each in planned)
         raise OperationRefused("le courriel change sans cesse : recommencez")
@@ -184,11 +184,11 @@ class Desk:
             if chain != known.record:
                 yield self.ledger.chain_put(key, chain, known.revision)
 
-    def _send(self, move: Move) -> None:
+    def _send(self, move: Move, lane: str) -> None:
         if move.arrival:
             self.queues.arrive(move.arrival)
         for step, job in move.jobs:
-            self.queues.send(step, job)
+            self.queues.send(step, job, lane)
 
     def _leave(self, planned: Iterable[Filed]) -> None:
         """Out of the index, unless the job has failed again meanwhile and is open anew."""

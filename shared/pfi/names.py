@@ -59,6 +59,10 @@ class Reason(StrEnum):
     BASE_INCOMPLETE = "PFI-ID-09"
     ANOTHER_PATIENT = "PFI-ID-10"
     BASE_CHANGED = "PFI-ID-11"
+    FEED_UNREADABLE = "PFI-PAM-01"
+    FEED_WITHOUT_IPP = "PFI-PAM-02"
+    FEED_CONTRADICTORY = "PFI-PAM-03"
+    FEED_TIME = "PFI-PAM-04"
     DPI_UNAVAILABLE = "PFI-DPI-01"
     DPI_RETRY_LATER = "PFI-DPI-02"
     DPI_OUTCOME_UNKNOWN = "PFI-DPI-03"
@@ -107,6 +111,8 @@ class Step(StrEnum):
     FORWARD = "forward"
     REVIEW = "review"
     CERTIFICATES = "certificates"
+    PROVE = "prove"
+    FEED = "feed"
 
 
 class Event(StrEnum):
@@ -126,6 +132,16 @@ class Route(StrEnum):
     REVIEW = "review"
     DUPLICATE = "duplicate"
     FILED = "filed"
+
+
+class SenderClass(StrEnum):
+    """What sort of house a mail comes from, by the domains that the settings list."""
+
+    HOSPITAL = "hospital"
+    LABORATORY = "laboratory"
+    IMAGING = "imaging"
+    PRACTICE = "practice"
+    OTHER = "other"
 
 
 class Integration(StrEnum):

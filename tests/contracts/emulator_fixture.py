@@ -5,6 +5,7 @@ Elsewhere: `from tests.contracts.emulator_fixture import aws, emulator` in the t
 
 from __future__ import annotations
 
+import json
 import time
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -112,6 +113,18 @@ class Aws:
 def queue_arn(url: str) -> str:
     """The name AWS services use for a queue."""
     return f"arn:aws:sqs:{REGION}:{ACCOUNT}:{url.rpartition('/')[2]}"
+
+
+def let_topics_send(client: Any, url: str) -> None:
+    """What a queue that subscribes to a topic must say where IAM is enforced."""
+    allowed = {
+        "Effect": "Allow",
+        "Principal": {"Service": "sns.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": queue_arn(url),
+    }
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [allowed]})
+    client.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
 
 
 def eventually(ask: Callable[[], T], seconds: float = 15.0) -> T:

@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import socket
 import ssl
 import stat
 import time
@@ -15,11 +16,14 @@ import pytest
 from infra.local.dpi import Dpi
 from infra.local.dpi_script import Rule
 from infra.local.dpi_store import accepted
+from infra.local.pki import REVOKED_SERVER, Pki
+from pfi.adapters.mail_access import client_context
 from pfi.adapters.mllp import MllpDpi
 from pfi.errors import Misconfigured, OutcomeUnknown
 from pfi.hl7 import ack, mdm
 from pfi.hl7.ack import Ack, Verdict
 from pfi.names import Event
+from tests.contracts.emulator_fixture import eventually
 from tests.contracts.mllp_peer import Certificates
 from tests.unit.hl7.orders import CONTENT, DOCUMENT, NIR, ROOT, TARGET, order
 
@@ -244,6 +248,41 @@ def test_under_tls_only_a_known_certificate_gets_in(tmp_path: Path) -> None:
         assert read.verdict is Verdict.INTEGRATED
     finally:
         dpi.stop()
+
+
+def test_another_certificate_is_shown_from_the_next_connection_on(tmp_path: Path) -> None:
+    pki = Pki.ensure(tmp_path / "pki", ["bal@ch-invente.mssante.fr"])
+    dpi = Dpi(tmp_path / "dpi", ssl_context=pki.server_context())
+    dpi.start()
+    whole = order()
+    message = mdm.build(whole, TARGET)
+    context = client_context(
+        ca_pem=pki.trust_pem(),
+        cert_pem=pki.certificate_pem("bal@ch-invente.mssante.fr"),
+        key_pem=pki.key_pem("bal@ch-invente.mssante.fr"),
+        crl_pem=pki.crl_pem(),
+    )
+    try:
+        dpi.present(pki.server_context(REVOKED_SERVER))
+        with pytest.raises(Misconfigured):
+            send(dpi, message, whole.control_id, 3, context)
+        assert eventually(lambda: dpi.broken_off == 1)
+        assert dpi.exchanges == ()
+        dpi.present(pki.server_context())
+        assert send(dpi, message, whole.control_id, 3, context).verdict is Verdict.INTEGRATED
+    finally:
+        dpi.stop()
+
+
+def test_it_measures_how_many_connections_were_open_together(dpi: Dpi) -> None:
+    transmit(dpi)
+    transmit(dpi)
+    assert dpi.most_at_once == 1
+    dpi.play([{"answer": "SILENCE", "seconds": 60}])
+    waiting = [socket.create_connection(("127.0.0.1", dpi.port)) for _ in range(3)]
+    assert eventually(lambda: dpi.most_at_once == 3)
+    for each in waiting:
+        each.close()
 
 
 def test_stopping_does_not_wait_for_a_silent_answer(dpi: Dpi) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import imaplib
 import smtplib
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,19 @@ def test_everything_survives_a_restart_on_the_same_ports(pki: Pki, tmp_path: Pat
         assert second.store.contents(BOX) == (MAIL,)
         assert second.store.folder(BOX, "INBOX") == before
         assert (second.imap_port, second.smtp_port) == ports
+
+
+def test_an_operator_that_was_down_listens_again_with_what_arrived_meanwhile(pki: Pki) -> None:
+    with Operator(pki, [BOX]) as operator:
+        ports = (operator.imap_port, operator.smtp_port)
+        operator.go_down()
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", ports[0]), timeout=2)
+        operator.store.deliver(BOX, MAIL)
+        operator.start()
+        assert (operator.imap_port, operator.smtp_port) == ports
+        imaplib.IMAP4("127.0.0.1", ports[0], timeout=2).logout()
+        assert operator.store.contents(BOX) == (MAIL,)
 
 
 def test_a_taken_port_is_told_to_who_starts(pki: Pki, operator: Operator) -> None:

@@ -3,6 +3,7 @@
 A double that drifts from what it stands for would make every test above it worthless.
 """
 
+import time
 import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -216,6 +217,38 @@ def test_a_job_is_sent_and_read_back(aws):  # noqa: F811
     assert load(message["Body"]) == Job(MAIL, 2)
 
 
+def test_a_push_takes_the_lane_of_its_dpi_and_every_other_job_the_queue_of_its_step(aws):  # noqa: F811
+    queue, _ = aws.queue_with_dlq("push")
+    lane, _ = aws.queue_with_dlq("push-chi")
+    jobs = SqsJobs(aws("sqs"), {Step.PUSH: queue, Step.MATCH: queue}, {}, {"chi": lane})
+    jobs.send(Step.PUSH, Job(MAIL, 1), "chi")
+    jobs.send(Step.PUSH, Job(MAIL, 2), "new")
+    jobs.send(Step.MATCH, Job(MAIL), "chi")
+    assert [load(each["Body"]) for each in aws.receive(lane)] == [Job(MAIL, 1)]
+    found = {load(each["Body"]) for _ in range(2) for each in aws.receive(queue)}
+    assert found == {Job(MAIL), Job(MAIL, 2)}
+
+
+def test_a_job_with_a_delay_is_not_seen_before(aws):  # noqa: F811
+    queue, _ = aws.queue_with_dlq("late")
+    started = time.monotonic()
+    SqsJobs(aws("sqs"), {Step.PUSH: queue}, {}).send(Step.PUSH, Job(MAIL, 1), delay_s=2)
+    [message] = aws.receive(queue, wait=5)
+    assert load(message["Body"]) == Job(MAIL, 1)
+    assert time.monotonic() - started > 1.8
+
+
+def test_a_failed_job_waits_in_the_lane_that_it_came_from(aws):  # noqa: F811
+    queue, _ = aws.queue_with_dlq("push-a")
+    lane, _ = aws.queue_with_dlq("push-a-chi")
+    jobs = SqsJobs(aws("sqs"), {Step.PUSH: queue}, {}, {"chi": lane})
+    jobs.send(Step.PUSH, Job(MAIL, 1), "chi")
+    [message] = aws.receive(lane)
+    jobs.postpone(lane.rpartition("/")[2], message["ReceiptHandle"], 0)
+    assert len(aws.receive(lane)) == 1
+    jobs.postpone("some-dlq", message["ReceiptHandle"], 0)  # not ours to postpone
+
+
 def test_a_job_for_review_carries_its_reason(aws):  # noqa: F811
     _, dlq = aws.queue_with_dlq("jobs-review")
     SqsJobs(aws("sqs"), {}, {Step.PUSH: dlq}).to_review(Step.PUSH, Job(MAIL), Reason.BOUNCED)
@@ -231,14 +264,14 @@ def test_a_queue_that_a_step_may_not_use_is_a_misconfiguration(aws):  # noqa: F8
 def test_of_two_writers_of_one_record_no_pointer_of_the_slower_one_stays(aws):  # noqa: F811
     base = DynamoPatients(aws("dynamodb"), new_table(aws))
     base.put("ch", [LEA.record])
-    read = base._versioned("ch", LEA.ipp)
+    read = base.read("ch", [LEA.ipp])
     base.put("ch", [replace(LEA.record, status="PROV", matricule=YANN.matricule)])
 
     class Late(DynamoPatients):
         """Has read before the other wrote."""
 
-        def _versioned(self, establishment, ipp):
-            return stale.pop() if stale else super()._versioned(establishment, ipp)
+        def read(self, establishment, ipps, message=""):
+            return stale.pop() if stale else super().read(establishment, ipps, message)
 
     stale = [read]
     Late(base.client, base.table).put("ch", [replace(LEA.record, matricule=THEO.matricule)])

@@ -15,7 +15,7 @@ from pfi.journey.settings import Settings
 from pfi.names import Reason, Route
 from tests.docs.pages import REFERENCE, ROOT, first_column, pages, rows, section, text
 
-OWN_CODE = re.compile(r"PFI-(?:MAIL|XDM|CDA|CONF|ID|DPI|EDGE)-\d\d")
+OWN_CODE = re.compile(r"PFI-(?:MAIL|XDM|CDA|CONF|ID|PAM|DPI|EDGE)-\d\d")
 
 
 def _settings(owner: type, path: str = "") -> Iterator[tuple[str, "Field[Any]"]]:

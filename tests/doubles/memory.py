@@ -80,14 +80,22 @@ class MemoryStore:
 
 
 class MemoryJobs:
-    """Queues as lists of jobs; `review` holds what went to a dead-letter queue."""
+    """Queues as lists of jobs; `review` holds what went to a dead-letter queue.
+
+    `lanes` and `delays` tell of each push in which lane, and how late, it was sent.
+    """
 
     def __init__(self) -> None:
         self.queues: dict[Step, deque[Job]] = defaultdict(deque)
+        self.lanes: list[str] = []
+        self.delays: list[int] = []
         self.review: list[tuple[Step, Job, Reason]] = []
 
-    def send(self, step: Step, job: Job) -> None:
+    def send(self, step: Step, job: Job, lane: str = "", delay_s: int = 0) -> None:
         self.queues[step].append(job)
+        if step is Step.PUSH:
+            self.lanes.append(lane)
+            self.delays.append(delay_s)
 
     def to_review(self, step: Step, job: Job, reason: Reason) -> None:
         self.review.append((step, job, reason))
@@ -197,6 +205,7 @@ class MemoryPorts:
     outbox: MemoryRelay = field(default_factory=MemoryRelay)
     hospital: MemoryDpi = field(default_factory=MemoryDpi)
     now: Callable[[], datetime] = field(default_factory=Clock)
+    life_s: float = 105
 
     @contextmanager
     def mailbox(self, _mailbox: object) -> Iterator[MemoryMailbox]:

@@ -128,6 +128,7 @@ PUBLIC = {
     "zones": "3",
     "malware": "on",
     "alarm_emails": "astreinte@hopital.example, dsi@hopital.example",
+    "lanes": "psy:1,chi-2:5",
     "break_glass": "arn:aws:iam::111122223333:role/Astreinte",
 }
 """A test installation without a VPN, with everything optional switched on."""

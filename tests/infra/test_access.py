@@ -11,10 +11,11 @@ QUEUES = {
     "collect": {"ParseDlq"},
     "parse": {"MatchQueue", "PushQueue", "ForwardQueue", "ParseDlq", "ForwardDlq"},
     "match": {"PushQueue", "ForwardQueue", "MatchDlq"},
-    "push": {"ForwardQueue", "PushDlq"},
+    "push": {"PushQueue", "ForwardQueue", "PushDlq"},
     "forward": {"ForwardDlq"},
     "review": set(),
     "certificates": set(),
+    "prove": set(),
 }
 READS = {
     "collect": {"trust/"},
@@ -125,8 +126,9 @@ def test_what_is_named_to_a_function_is_what_it_may_use(aws, step):
     }
     recorded = {"ParseDlq", "MatchDlq", "PushDlq", "ForwardDlq"}
     own = {f"{step.capitalize()}Queue"} if step in QUEUED else set()  # for the back-off
-    assert sent == (recorded if step == "review" else QUEUES[step] | own)
-    assert ("PFI_BUCKET" in told) == (step in READS or step in WRITES)
+    counted = {f"{each.capitalize()}Queue" for each in QUEUED} | recorded
+    assert sent == {"review": recorded, "prove": counted}.get(step, QUEUES[step] | own)
+    assert ("PFI_BUCKET" in told) == (step in READS or step in WRITES or step == "prove")
     assert ("PFI_PATIENTS_TABLE" in told) == (step in ("match", "push"))
     assert ("PFI_SECRET_MSSANTE" in told) == ("mssante" in SECRETS.get(step, set()))
     assert ("PFI_SECRET_DPI" in told) == ("dpi" in SECRETS.get(step, set()))
@@ -134,8 +136,25 @@ def test_what_is_named_to_a_function_is_what_it_may_use(aws, step):
     ledger = None if step == "certificates" else {"Ref": "Ledger"}
     assert told.get("PFI_LEDGER_TABLE") == ledger
     assert touched(aws, step, "dynamodb:UpdateItem", ["Ledger"]) == (
-        {"Ledger"} if ledger else set()
+        {"Ledger"} if ledger and step != "prove" else set()
     )
+
+
+def test_prove_counts_and_neither_opens_nor_changes_anything(aws):
+    actions = {action for each in aws.statements("prove") for action in each["actions"]}
+    assert actions == {
+        "dynamodb:GetItem",
+        "dynamodb:Query",
+        "kms:Decrypt",
+        "kms:DescribeKey",
+        "logs:CreateLogStream",
+        "logs:PutLogEvents",
+        "s3:ListBucket",
+        "sqs:GetQueueAttributes",
+        "ssm:GetParameter",
+    }
+    [listing] = [e for e in aws.statements("prove") if "s3:ListBucket" in e["actions"]]
+    assert listing["condition"] == {"StringLike": {"s3:prefix": ["incoming/*", "documents/*"]}}
 
 
 def test_aws_managed_policies_are_not_used(aws):

@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
+from infra.aws.guard import NO_BUDGETS
+from infra.aws.names import EEA_REGIONS
 from tests.infra.conftest import synthesised
 
 
@@ -117,6 +120,12 @@ def test_a_budget_tells_before_it_is_spent(guard, aws, sovereign):
     assert "budgets.amazonaws.com" in json.dumps(topic)
     euros = one(sovereign.other("PfiGuard"), "AWS::Budgets::Budget")
     assert euros["Budget"]["BudgetLimit"]["Unit"] == "EUR"
+
+
+def test_the_regions_without_budgets_are_those_whose_cloudformation_lacks_the_type():
+    known = {each: PROVIDER_SCHEMA_MANAGER.get_resource_types(each) for each in EEA_REGIONS}
+    lacking = [region for region in EEA_REGIONS if "AWS::Budgets::Budget" not in known[region]]
+    assert lacking == list(NO_BUDGETS)
 
 
 def test_no_budget_where_cloudformation_knows_none(tmp_path):

@@ -18,18 +18,19 @@ from infra.local.laptop import Laptop
 from pfi.journey.jobs import Job
 from pfi.journey.settings import RetrySettings, Settings
 from pfi.names import Environment
-from tests.contracts.emulator_fixture import queue_arn
+from tests.contracts.emulator_fixture import let_topics_send, queue_arn
 from tests.journeys.canary import CANARIES
 from tests.journeys.letters import CATALOGUE, Case
 from tests.journeys.stage import Stage
 
 HERE = Path(__file__).parent
+_STAGE = pytest.StashKey[Stage]()
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.is_relative_to(HERE):
+        if item.path.is_relative_to(HERE) and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("laptop"))
 
 
@@ -50,19 +51,38 @@ def hospital() -> Settings:
 
 
 @pytest.fixture(scope="session")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """Emulator, operator, DPI and the deployed stack, with patients and a listener to alarms."""
-    with Laptop(tmp_path_factory.mktemp("laptop"), hospital(), lambda _: None) as laptop:
+def stage(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stage]:
+    """Emulator, operator, DPI and the deployed stack, with patients and a listener to alarms.
+
+    IAM is enforced: every journey passes with the rights of each function's own role, or fails.
+    """
+    folder = tmp_path_factory.mktemp("laptop")
+    with Laptop(folder, hospital(), lambda _: None, strict=True) as laptop:
         patients = (*Demo().patients(), *(person.record for person in CANARIES))
         laptop.load_patients(DEMO_ESTABLISHMENT, patients)
         stage = Stage(laptop, _hear_alarms(laptop))
         stage.send("Match", Job(stage.lost).dump())
+        request.config.stash[_STAGE] = stage
         yield stage
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _the_account_closes(request: pytest.FixtureRequest) -> Iterator[None]:
+    """After each file: every mail of every test so far is in exactly one place."""
+    yield
+    stage = request.config.stash.get(_STAGE, None)
+    if stage is not None:
+        assert stage.at_rest()
+        proof = stage.proof(mailboxes=True)
+        assert proof.closes, "\n".join(proof.sentences())
 
 
 def _hear_alarms(laptop: Laptop) -> str:
     """A queue that subscribes to the topic of the alarms, as a pager would."""
     queue = str(laptop.client("sqs").create_queue(QueueName="astreinte")["QueueUrl"])
+    let_topics_send(laptop.client("sqs"), queue)
     alarms = laptop.client("cloudwatch").describe_alarms()["MetricAlarms"]
     [topic] = {action for alarm in alarms for action in alarm["AlarmActions"]}
     laptop.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_arn(queue))

@@ -1,20 +1,22 @@
 """The one laptop of the journey tests: what they deliver to it and where they look."""
 
 import hashlib
-import http.client
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from infra.cli.report import MailReport
 from infra.cli.up import report_of
 from infra.local.delivery import Delivery, NotSettled
+from infra.local.emulator import connected
 from infra.local.laptop import Laptop
+from infra.operations.account import Account, installed_stack
+from infra.operations.mailbox_account import folders_of
+from infra.operations.proof import Proof, proof_of
 from pfi.journey.ledger import Ledger
 from pfi.journey.records import MailRecord, MailState, ReviewItem
 
@@ -169,8 +171,7 @@ class Stage:
 
     def messages(self) -> dict[str, list[dict[str, Any]]]:
         """Queue name → messages in it now, hidden ones included; nothing is received."""
-        address = urlsplit(self.laptop.emulator.endpoint)
-        connection = http.client.HTTPConnection(address.netloc, timeout=10)
+        connection = connected(self.laptop.environment)
         try:
             connection.request("GET", "/_ministack/sqs/messages")
             found = json.loads(connection.getresponse().read())["messages"]
@@ -211,12 +212,12 @@ class Stage:
         """Messages, visible or not, in each dead-letter queue (or ``Queue``)."""
         names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
         sqs, outputs = self.laptop.client("sqs"), self.laptop.outputs
-        found = {}
-        for step in QUEUED:
-            given = sqs.get_queue_attributes(
-                QueueUrl=outputs[f"{kind}{step}Url"], AttributeNames=names
-            )["Attributes"]
-            found[step] = sum(int(given[name]) for name in names)
+        found = dict.fromkeys(QUEUED, 0)
+        for output, url in outputs.items():
+            step = next((each for each in QUEUED if output.startswith(f"{kind}{each}")), None)
+            if step:  # a lane of push counts with its step
+                given = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=names)["Attributes"]
+                found[step] += sum(int(given[name]) for name in names)
         return found
 
     def at_rest(self) -> bool:
@@ -224,6 +225,19 @@ class Stage:
         return eventually(
             lambda: not any((*self.depths("Queue").values(), *self.depths().values())), 90
         )
+
+    def proof(self, *, grace_s: float = 0, pause_s: float = 1, mailboxes: bool = False) -> Proof:
+        """The account of everything, the DPI's inbox included."""
+        grace = timedelta(seconds=grace_s)
+        with Account(self.laptop.environment) as account:
+            stack = installed_stack(account, "pfi")
+            return proof_of(
+                stack,
+                grace=grace,
+                dpi_inbox=self.laptop.dpi.folder,
+                folders=folders_of(stack, timedelta(minutes=5)) if mailboxes else (),
+                pause_s=pause_s,
+            )
 
     def table_items(self) -> Iterator[dict[str, Any]]:
         """Every item of the ledger and of the patient base."""

@@ -1,6 +1,7 @@
 """What the DPI may do with a message, through the deployed stack (hl7-mdm §5.5)."""
 
 from infra.local.hospital import DEMO_FALLBACK
+from pfi.journey.jobs import Job
 from pfi.mail.inbound import read
 from tests.data.builders import AISSATA, ANDRE, LEA, YANN
 from tests.journeys.letters import letter, written
@@ -153,6 +154,48 @@ def test_a_document_that_waited_longer_than_the_hold_is_given_to_a_person(stage)
     assert report.route == "review"
     assert stage.reviews(report.mail) == [("push", "PFI-DPI-02")]
     assert stage.received_by_dpi(entry.unique_id) == 0
+
+
+def test_a_document_whose_dpi_stayed_away_beyond_the_hold_goes_to_the_fallback_mailbox(stage):
+    entry = written(LEA)
+    stage.laptop.dpi.stop()
+    try:
+        [report] = stage.process(letter(entry), mailbox="prudent")
+    finally:
+        stage.laptop.dpi.start()
+    assert (report.route, report.reason) == ("forwarded", "PFI-DPI-01")
+    assert stage.reviews(report.mail) == []
+    assert stage.received_by_dpi(entry.unique_id) == 0
+
+
+def test_a_push_goes_through_the_lane_of_its_dpi(stage):
+    """The queue of the step stays empty: it is for what an older version sent."""
+    url = stage.laptop.outputs["QueuePushUrl"]
+    lane = stage.laptop.outputs["QueuePushLanedpiUrl"]
+    assert lane == f"{url}-dpi"
+    stage.laptop.dpi.stop()
+    try:
+        mail = stage.put(letter(written(LEA)))
+        assert eventually(lambda: stage.depths("Queue")["Push"] == 1)
+        assert stage.laptop.client("sqs").receive_message(QueueUrl=url).get("Messages", []) == []
+    finally:
+        stage.laptop.dpi.start()
+    assert stage.settled(mail).route == "integrated"
+
+
+def test_a_job_that_an_older_version_left_in_the_queue_of_the_step_is_still_done(stage):
+    """Such a job has no lane: its message lies in the queue of the step."""
+    stage.laptop.dpi.stop()
+    try:
+        mail = stage.put(letter(written(YANN)))
+        assert eventually(lambda: stage.depths("Queue")["Push"] == 1)
+        stage.laptop.client("sqs").purge_queue(QueueUrl=stage.laptop.outputs["QueuePushLanedpiUrl"])
+    finally:
+        stage.laptop.dpi.start()
+    stage.laptop.client("sqs").send_message(
+        QueueUrl=stage.laptop.outputs["QueuePushUrl"], MessageBody=Job(mail, 1).dump()
+    )
+    assert stage.settled(mail).route == "integrated"
 
 
 def test_bytes_that_are_no_answer_at_all_leave_the_outcome_unknown(stage):

@@ -1,11 +1,13 @@
-"""The commands of operations on the emulator, as a hospital runs them: from `hospital.toml` only.
+"""The commands of operations on the emulator, as a hospital runs them: from its page only.
 
-One installation of two establishments and three mailboxes for all tests; the one that takes it
-down puts it back.
+One installation of two establishments and three mailboxes, by the very commands of
+`docs/install-hospital.md`, for all tests; the one that takes it down puts it back.
 """
 
 import hashlib
 import json
+import re
+import shlex
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -22,7 +24,7 @@ from infra.local.operator import Operator
 from infra.local.operator_rules import OperatorOptions
 from infra.local.pki import INTERMEDIATE, Pki, _crl
 from infra.local.pki import _Issuer as Issuer
-from infra.operations.account import Account, installed_stack
+from infra.operations.account import Account, Stack, installed_stack
 from infra.operations.configuration import installed_settings
 from infra.operations.export import verified
 from infra.operations.journal import journal_of
@@ -33,71 +35,30 @@ from pfi.adapters.patients import DynamoPatients
 from pfi.adapters.s3 import S3Store
 from pfi.journey.ledger import Ledger
 from tests.contracts.emulator_fixture import eventually
+from tests.docs.pages import ROOT, section
 from tests.journeys.authority import Authority, authority, next_update, other_key  # noqa: F401
+from tests.journeys.belongings import KINDS, PARTS, belongings
 
 pytestmark = pytest.mark.xdist_group("operations")
 
-NAME = "pfi-essai-test"
+NAME = "pfi-test"
+HOSPITAL = "ch-exemple"
 MAILBOXES = {
-    "medecine": "pfi.medecine@ch-essai.mssante.test",
-    "chirurgie": "pfi.chirurgie@ch-essai.mssante.test",
-    "ehpad": "pfi@ehpad-essai.mssante.test",
+    "medecine": "pfi.medecine@ch-exemple.mssante.fr",
+    "chirurgie": "pfi.chirurgie@ch-exemple.mssante.fr",
+    "ehpad": "pfi@ehpad-exemple.mssante.fr",
 }
-FALLBACK = "secretariat@ch-essai.mssante.test"
-TOML = """
-[deployment]
-name = "{name}"
-environment = "test"
-product_reference = "PFI-ESSAI"
-
-[alarms]
-addresses = ["astreinte@ch-essai.test"]
-
-[network]
-enabled = false
-
-[trust]
-suffixes = [".mssante.test"]
-
-[[establishments]]
-id = "ch-essai"
-name = "Centre hospitalier d'essai"
-
-[[establishments]]
-id = "ehpad-essai"
-name = "EHPAD d'essai"
-
-{mailboxes}
-
-[[dpis]]
-id = "dpi-ch"
-host = "127.0.0.1"
-port = {dpi}
-sending_facility = "CH"
-receiving_facility = "CH"
-connect_timeout_s = 2
-ack_timeout_s = 4
-
-[[dpis]]
-id = "dpi-ehpad"
-host = "127.0.0.1"
-port = {dpi}
-sending_facility = "EHPAD"
-receiving_facility = "EHPAD"
-connect_timeout_s = 2
-ack_timeout_s = 4
-
-[operator]
-imap_host = "127.0.0.1"
-imap_port = {imap}
-smtp_host = "127.0.0.1"
-smtp_port = {smtp}
-timeout_s = 5
-run_budget_s = 20
-
+FALLBACKS = (
+    "secretariat.medecine@ch-exemple.mssante.fr",
+    "secretariat.chirurgie@ch-exemple.mssante.fr",
+    "accueil@ehpad-exemple.mssante.fr",
+)
+PAGE = ROOT / "docs" / "install-hospital.md"
+FASTER = """
 [retry]
 backoff_s = [1, 2, 4, 5]
 """
+"""Nobody waits an hour in a test; the rules are the same."""
 
 
 @dataclass
@@ -107,7 +68,12 @@ class Place:
     folder: Path
     account: Account
     pki: Pki
-    toml: Path
+    dpi: Dpi
+    operator: Operator
+
+    @property
+    def toml(self) -> Path:
+        return self.folder / "hospital.toml"
 
     def pfi(self, *words: str | Path) -> int:
         return main([str(word) for word in words])
@@ -123,39 +89,46 @@ class Place:
         return path
 
 
-def toml(dpi: Dpi, operator: Operator) -> str:
-    boxes = "\n".join(
-        f'[[mailboxes]]\nid = "{name}"\naddress = "{address}"\nfallback = "{FALLBACK}"\n'
-        f'establishment = "{"ehpad" if name == "ehpad" else "ch"}-essai"\n'
-        f'dpi = "dpi-{"ehpad" if name == "ehpad" else "ch"}"\n'
-        for name, address in MAILBOXES.items()
-    )
-    return TOML.format(
-        name=NAME, mailboxes=boxes, dpi=dpi.port, imap=operator.imap_port, smtp=operator.smtp_port
-    )
+def adapted(place: Place) -> str:
+    """The example, with the peers of this machine: what the page asks its reader to do."""
+    text = place.toml.read_text()
+    peers = {
+        '"dpi.ch-exemple.intranet"': '"127.0.0.1"',
+        '"dpi.ehpad-exemple.intranet"': '"127.0.0.1"',
+        '"imap.operateur.mssante.fr"': '"127.0.0.1"',
+        '"smtp.operateur.mssante.fr"': '"127.0.0.1"',
+        "port = 2575": f"port = {place.dpi.port}",
+        "imap_port = 143": f"imap_port = {place.operator.imap_port}",
+        "smtp_port = 587": f"smtp_port = {place.operator.smtp_port}",
+        "ack_timeout_s = 60": "ack_timeout_s = 4",
+        '["http://igc-sante.esante.gouv.fr/CRL/ACI-EL-ORG.crl"]': "[]",
+    }
+    for given, ours in peers.items():
+        assert given in text, given
+        text = text.replace(given, ours)
+    return text + FASTER
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Everything around the installation; the installation itself is the tests' work."""
     folder = tmp_path_factory.mktemp("operations")
-    addresses = [*MAILBOXES.values(), FALLBACK]
+    addresses = [*MAILBOXES.values(), *FALLBACKS]
     with ExitStack() as stack, pytest.MonkeyPatch.context() as patch:
         emulator = stack.enter_context(Emulator(folder / "emulator"))
         for name, value in emulator.environment().items():
             patch.setenv(name, value)
         pki = Pki.ensure(folder / "pki", addresses)
-        options = OperatorOptions(domains=(".mssante.test",))
+        options = OperatorOptions(domains=(".mssante.fr", ".mssante.test"))
         operator = stack.enter_context(
             Operator(pki, addresses, path=folder / "operator.sqlite", options=options)
         )
         dpi = Dpi(folder / "dpi", ssl_context=pki.server_context(client_certificate=True))
         dpi.start()
         stack.callback(dpi.stop)
-        path = folder / "hospital.toml"
-        path.write_text(toml(dpi, operator))
         account = stack.enter_context(Account())
-        yield Place(folder, account, pki, path)
+        patch.chdir(folder)
+        yield Place(folder, account, pki, dpi, operator)
 
 
 @pytest.fixture(scope="module")
@@ -166,17 +139,32 @@ def installed(place: Place) -> Place:
 
 
 def install(place: Place) -> None:
-    assert place.pfi("config", "check", place.toml) == 0
-    assert place.pfi("deploy", place.toml, "--work", place.folder / "work") == 0
-    ca, crl = place.folder / "ca.pem", place.folder / "crl.pem"
-    ca.write_text(place.pki.trust_pem())
-    crl.write_text(place.pki.crl_pem())
-    ids = {f"mssante-{name}": address for name, address in MAILBOXES.items()}
-    ids |= {f"dpi-{name}": MAILBOXES["medecine"] for name in ("dpi-ch", "dpi-ehpad")}
-    for certificate, address in ids.items():
-        pem = place.pem(address, f"{certificate}.pem")
-        words = ["certificates", "install", pem, "--for", certificate, "--name", NAME]
-        assert place.pfi(*words, "--ca", ca, "--crl", crl) == 0, certificate
+    """Every command of the page's short way, in its order and in its words."""
+    place.toml.unlink(missing_ok=True)
+    receive_certificates(place)
+    for words in commands("The short way"):
+        if words[0] != ".venv/bin/pfi":
+            assert words[:2] == ["node_modules/.bin/cdk", "bootstrap"]
+            continue  # `pfi deploy` prepares an emulator itself
+        assert place.pfi(*words[1:]) == 0, words
+        if words[1:3] == ["config", "init"]:
+            place.toml.write_text(adapted(place))
+
+
+def commands(chapter: str) -> list[list[str]]:
+    """The words of each command of a chapter."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", section(PAGE, chapter), re.DOTALL | re.MULTILINE)
+    lines = [shlex.split(line, comments=True) for block in blocks for line in block.splitlines()]
+    return [words for words in lines if words]
+
+
+def receive_certificates(place: Place) -> None:
+    """The files that the authorities hand out, by the names that the page gives them."""
+    (place.folder / "igc-sante.pem").write_text(place.pki.trust_pem())
+    (place.folder / "igc-sante-crl.pem").write_text(place.pki.crl_pem())
+    names = {**MAILBOXES, **dict.fromkeys(("dpi-ch", "dpi-ehpad"), MAILBOXES["medecine"])}
+    for name, address in names.items():
+        place.pem(address, f"{name}.pem")
 
 
 def test_the_test_mails_get_through_every_mailbox(installed, capsys):
@@ -187,7 +175,7 @@ def test_the_test_mails_get_through_every_mailbox(installed, capsys):
     base = DynamoPatients(
         installed.account.client("dynamodb"), installed.stack.output("PatientsTable")
     )
-    found = base.find("ch-essai", VISITOR.record.matricule, VISITOR.record.oid)
+    found = base.find(HOSPITAL, VISITOR.record.matricule, VISITOR.record.oid)
     assert found == (), "the test patient must not stay"
 
 
@@ -230,7 +218,9 @@ def test_a_certificate_that_a_peer_refuses_is_not_installed(installed, capsys):
 
 def test_a_pushed_setting_is_there_without_deployment_and_in_the_journal(installed, capsys):
     text = installed.toml.read_text()
-    installed.toml.write_text(text.replace('sending_facility = "CH"', 'sending_facility = "CH-1"'))
+    installed.toml.write_text(
+        text.replace('sending_facility = "CH-EXEMPLE"', 'sending_facility = "CH-1"')
+    )
     assert installed.pfi("config", "push", installed.toml) == 0
     assert "dpis.dpi-ch.sending_facility" in capsys.readouterr().out
     stored = installed.account.client("ssm").get_parameter(Name=f"/{NAME}/settings")
@@ -245,10 +235,7 @@ def test_a_pushed_setting_is_there_without_deployment_and_in_the_journal(install
 
 def test_a_change_of_the_stack_is_said_to_wait_for_a_deployment(installed, capsys):
     other = installed.folder / "other.toml"
-    text = installed.toml.read_text().replace(
-        "[network]", "[retention]\nbodies_days = 20\n[network]"
-    )
-    other.write_text(text)
+    other.write_text(installed.toml.read_text().replace("bodies_days = 30", "bodies_days = 20"))
     assert installed.pfi("config", "push", other, "--dry-run") == 0
     assert "pfi deploy) : retention" in capsys.readouterr().out
 
@@ -299,7 +286,7 @@ def test_nothing_is_destroyed_while_a_mail_is_under_way(installed, capsys):
     settings = installed_settings(installed.stack)
     raw = letter(settings.mailbox("medecine"), uuid.uuid4())
     digest = hashlib.sha256(raw).hexdigest()
-    with known(installed.stack, "ch-essai", VISITOR):
+    with known(installed.stack, HOSPITAL, VISITOR):
         store = S3Store(installed.account.client("s3"), installed.stack.output("BucketName"))
         store.put_mail("medecine", digest, raw)
         wait_for(installed, digest, "decided")
@@ -316,31 +303,50 @@ def test_nothing_is_destroyed_while_a_mail_is_under_way(installed, capsys):
 
 def without_medecine(place: Place) -> Path:
     text = place.toml.read_text()
-    start, end = (text.index(f'[[mailboxes]]\nid = "{name}"') for name in ("medecine", "chirurgie"))
+    start, end, _ = (found.start() for found in re.finditer(r"^\[\[mailboxes", text, re.MULTILINE))
     fewer = place.folder / "fewer.toml"
     fewer.write_text(text[:start] + text[end:])
     return fewer
 
 
 def test_what_is_destroyed_is_gone_and_can_be_installed_again(installed, capsys):
-    words = ["destroy", "--name", NAME]
+    there = kinds_of(installed.stack)
+    assert there <= set(KINDS), "a kind of resource that nobody lists"
+    assert there <= set(left_by_us(installed.account))
+    [[_, *words]] = commands("Take it away")
+    words, confirmed = words[:-2], words
     assert installed.pfi(*words) == 2
-    assert "--confirm" in capsys.readouterr().err
-    assert installed.pfi(*words, "--confirm", NAME) == 0
-    account = installed.account
-    assert account.client("dynamodb").list_tables()["TableNames"] == []
-    assert account.client("sqs").list_queues().get("QueueUrls", []) == []
-    assert account.client("lambda").list_functions()["Functions"] == []
-    names = [each["Name"] for each in account.client("s3").list_buckets()["Buckets"]]
-    assert [name for name in names if NAME in name] == []
-    assert installed.pfi(*words, "--confirm", NAME) == 2
+    captured = capsys.readouterr()
+    assert "--confirm" in captured.err
+    assert f"serait détruite : la pile {NAME}" in captured.out
+    assert "resterait" not in captured.out
+    assert installed.pfi(*confirmed) == 0
+    assert "reste :" not in capsys.readouterr().out
+    assert left_by_us(installed.account) == {}
+    assert installed.pfi(*confirmed) == 2
     install(installed)
+
+
+def kinds_of(stack: Stack) -> set[str]:
+    """Types of the resources of an installed stack that live by themselves."""
+    pages = stack.client("cloudformation").get_paginator("list_stack_resources")
+    found = pages.paginate(StackName=stack.name).build_full_result()["StackResourceSummaries"]
+    return {each["ResourceType"] for each in found} - PARTS
+
+
+def left_by_us(account: Account) -> dict[str, set[str]]:
+    """Whatever there is but what `cdk bootstrap` made, which belongs to the account."""
+    found = {
+        kind: {name for name in names if "cdk" not in name.lower()}
+        for kind, names in belongings(account).items()
+    }
+    return {kind: names for kind, names in found.items() if names}
 
 
 def test_the_daily_function_renews_a_list_and_never_takes_a_forged_one(installed, authority):  # noqa: F811
     text = installed.toml.read_text()
     published = installed.folder / "crl.toml"
-    published.write_text(text.replace("[operator]", f'[operator]\ncrl_urls = ["{authority}"]'))
+    published.write_text(text.replace("crl_urls = []  # à", f'crl_urls = ["{authority}"]  # à'))
     issuer = installed.pki._issuer(INTERMEDIATE)
     now = datetime.now(UTC)
     newer = _crl(issuer, [], now, timedelta(days=3))

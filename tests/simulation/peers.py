@@ -62,6 +62,7 @@ class Box:
     folders: dict[str, list[bytes]] = field(default_factory=lambda: defaultdict(list))
     poison: set[bytes] = field(default_factory=set)
     taken: set[bytes] = field(default_factory=set)
+    away_until: float = 0.0
 
     def deliver(self, raw: bytes) -> None:
         self.inbox[self.next_uid] = raw
@@ -170,12 +171,14 @@ class Relay:
         self.world, self.weather, self.fault = world, weather, fault
         self.sent: list[Sent] = []
         self.refused: set[str] = set()
+        self.away_until = 0.0
+        self.rejects: set[str] = set()
         self.took: Callable[[Sent], None] = lambda _sent: None
 
     def send(self, mail: Outgoing) -> None:
-        if self.fault("smtp_4xx"):
+        if self.world.elapsed < self.away_until or self.fault("smtp_4xx"):
             raise Unavailable(Reason.RELAY_UNAVAILABLE)
-        if self.fault("smtp_5xx"):
+        if mail.recipient in self.rejects or self.fault("smtp_5xx"):
             self.refused.add(mail.message_id)
             raise Refused(Reason.RELAY_REFUSED, code="550")
         if self.fault("smtp_deaf"):
@@ -200,13 +203,31 @@ class Dpi:
         self.accepted: list[Accepted] = []
         self.known: dict[str, str] = {}
         self.away_until = 0.0
+        self.mistrusted_until = 0.0
+        self.inside = self.most_inside = self.asked = self._starts = 0
         self.verdict: Callable[[bytes], str] = lambda _message: "AA"
         self.came: Callable[[str, bytes], None] = lambda _control_id, _message: None
+        self.began: Callable[[int], None] = lambda _inside: None
         self.took: Callable[[Accepted], None] = lambda _accepted: None
         self.unanswered: Counter[str] = Counter()
 
     def exchange(self, message: bytes, control_id: str) -> bytes:
+        self.asked += 1
         self._reachable()
+        self.inside += 1
+        self.began(self.inside)
+        self.most_inside = max(self.most_inside, self.inside)
+        started = self._starts
+        try:
+            answer = self._exchange(message, control_id)
+        finally:
+            self.inside -= 1
+        if started != self._starts:  # its connections are gone, and what it wanted to say
+            self._lose_last(control_id)
+            raise OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)
+        return answer
+
+    def _exchange(self, message: bytes, control_id: str) -> bytes:
         self.world.pause(self.world.rng.uniform(0.01, 2))
         self.came(control_id, message)
         if self.fault("dpi_deaf"):
@@ -230,10 +251,17 @@ class Dpi:
     def _reachable(self) -> None:
         if self.fault("dpi_outage"):
             self.away_until = self.world.elapsed + self.world.rng.choice((30.0, 600.0, 6000.0))
+        if self.fault("dpi_restart"):
+            self._restart()
         if self.world.elapsed < min(self.away_until, self.weather.fair_after):
             raise Unavailable(Reason.DPI_UNAVAILABLE)
-        if self.fault("dpi_misconfigured"):
+        if self.world.elapsed < self.mistrusted_until or self.fault("dpi_misconfigured"):
             raise Misconfigured(Reason.CERTIFICATE)
+
+    def _restart(self) -> None:
+        """Away for a moment; every exchange that is under way is cut."""
+        self._starts += 1
+        self.away_until = self.world.elapsed + self.world.rng.uniform(1, 60)
 
     def _time_out(self, control_id: str) -> None:
         self.unanswered[control_id] += 1

@@ -5,6 +5,7 @@ failure would mean that the change broke the run instead of a promise.
 """
 
 import hashlib
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -14,13 +15,16 @@ from typing import Any
 from unittest.mock import patch
 
 from pfi.errors import OutcomeUnknown, Unavailable
-from pfi.journey import collect, forward, match, parse, push, review
+from pfi.journey import collect, forward, identification, match, parse, push, review
 from pfi.journey.chains import Chain, Turn, turn
 from pfi.journey.forward import _Forward
+from pfi.journey.jobs import Job
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.onward import send_onward
+from pfi.journey.pace import Pace
 from pfi.journey.push import _Push
-from pfi.names import Leg, Reason, Route
+from pfi.journey.records import MailState
+from pfi.names import Leg, Reason
 from tests.simulation.ports import FaultyRelay
 
 PLANTED: "list[Bug]" = []
@@ -55,7 +59,9 @@ def bug(*found_by: str) -> Callable[[Callable[[], list[tuple[Any, str, Any]]]], 
     return register
 
 
-@bug("state goes back", "settled mail changed", "ended document", "chain and", "nobody carries")
+@bug("state goes back", "settled mail changed", "ended document", "chain and", "nobody carries",
+     "sent while",
+     "not as foreseen", "two exchanges at once")  # fmt: skip
 def the_ledger_writes_without_its_condition() -> list[tuple[Any, str, Any]]:
     def write(self: Ledger, *puts: Any) -> bool:
         rows = [self.table.get(put.pk, put.sk) for put in puts]
@@ -103,9 +109,9 @@ def a_mail_is_moved_before_it_is_committed() -> list[tuple[Any, str, Any]]:
 
 @bug("nobody carries", "mail neither")
 def a_repeated_job_sends_nothing_onward() -> list[tuple[Any, str, Any]]:
-    def onward(mail: Any, documents: Any, jobs: Any) -> None:
+    def onward(mail: Any, documents: Any, ports: Any) -> None:
         if not isinstance(documents, list):  # a list is what a repeated job reads
-            send_onward(mail, documents, jobs)
+            send_onward(mail, documents, ports)
 
     return [(match, "send_onward", onward), (parse, "send_onward", onward)]
 
@@ -171,6 +177,9 @@ def each_attempt_has_a_new_control_id() -> list[tuple[Any, str, Any]]:
 @bug("other bytes")
 def a_repeat_has_new_bytes() -> list[tuple[Any, str, Any]]:
     def again(self: Any) -> Any:
+        busy = self.document.busy_until
+        if busy is not None and busy > self.ports.now():
+            raise Unavailable(Reason.DPI_UNAVAILABLE)
         chain = self.ledger.chain(self.document.chain)
         if self.document.sends > self.target.resend_on_unknown:
             return self._unknown(self.known)
@@ -245,7 +254,7 @@ def a_lost_reply_of_the_relay_counts_as_sent() -> list[tuple[Any, str, Any]]:
 
 @bug("review item without mark", "mail neither")
 def a_review_item_does_not_mark_its_mail() -> list[tuple[Any, str, Any]]:
-    return [(review, "_mark", lambda _ledger, _letter: None)]
+    return [(review, "_mark", lambda *_: None)]
 
 
 @bug("review mark lost")
@@ -261,17 +270,14 @@ def settling_forgets_the_review_mark() -> list[tuple[Any, str, Any]]:
 
 @bug("wrong route", "not as foreseen", "MDN processed", "contradicting")
 def the_reason_of_a_review_item_becomes_that_of_the_mail() -> list[tuple[Any, str, Any]]:
-    def mark(ledger: Ledger, letter: Any) -> None:
-        known = ledger.mail(letter.mail)
-        if known is None or known.record.review:
-            return
-        record = replace(known.record, review=True)
-        if record.state.value != "settled":
-            reason = record.reason or letter.reason.value
-            record = replace(record, route=Route.REVIEW, reason=reason)
-        if not ledger.write(ledger.mail_put(record, known.revision)):
-            raise Unavailable(Reason.STORE_UNAVAILABLE)
+    def mark(ledger: Ledger, mail: str, key: str) -> None:
+        real(ledger, mail, key)
+        known = ledger.mail(mail)
+        open_still = known is not None and known.record.state is not MailState.SETTLED
+        if open_still and known.record.reason is None:
+            ledger.save_mail(known, reason=key.rpartition("#")[2])
 
+    real = review._mark
     return [(review, "_mark", mark)]
 
 
@@ -291,6 +297,15 @@ def identity_is_not_looked_at() -> list[tuple[Any, str, Any]]:
     return [(match, "refusal", lambda *_: None)]
 
 
+@bug("two exchanges at once", "exchanges too close")
+def the_turn_of_another_worker_is_not_waited_for() -> list[tuple[Any, str, Any]]:
+    @contextmanager
+    def turn(_self: Pace, _life: timedelta) -> Iterator[bool]:
+        yield True
+
+    return [(Pace, "busy", lambda _self: False), (Pace, "turn", turn)]
+
+
 @bug("nobody carries", "mail neither")
 def a_held_document_is_dropped_silently() -> list[tuple[Any, str, Any]]:
     def give_up(_self: Any, _reason: Reason) -> Any:
@@ -298,6 +313,7 @@ def a_held_document_is_dropped_silently() -> list[tuple[Any, str, Any]]:
 
     return [
         (_Push, "_to_review", give_up),
+        (_Push, "_refused", lambda _self, _reason, _now=None: give_up(_self, _reason)),
         (push, "timedelta", lambda seconds: timedelta(seconds=min(seconds, 3600))),
     ]
 
@@ -305,3 +321,34 @@ def a_held_document_is_dropped_silently() -> list[tuple[Any, str, Any]]:
 @bug("accepted twice", "accepted from two mails", "sent while")
 def a_slow_worker_is_thought_dead() -> list[tuple[Any, str, Any]]:
     return [(push, "LIFE_S", 0), (push, "MARGIN_S", -1000)]
+
+
+@bug("patient data in a ledger key")
+def a_chain_is_filed_under_the_identifier_of_its_document() -> list[tuple[Any, str, Any]]:
+    return [(parse, "chain_key", lambda _mailbox, document: document)]
+
+
+@bug("patient data in a queue")
+def a_job_carries_the_name_of_its_patient() -> list[tuple[Any, str, Any]]:
+    def dump(self: Job) -> str:
+        return json.dumps({"mail": self.mail, "document": self.document, "of": "QUEMENEVEN"})
+
+    return [(Job, "dump", dump)]
+
+
+@bug("patient data in a text of an error")
+def an_error_quotes_the_mail() -> list[tuple[Any, str, Any]]:
+    real = identification.identify
+
+    def identify(identity: Any, *more: Any) -> Any:
+        decision = real(identity, *more)
+        if not decision.integrate:
+            raise Unavailable(Reason.STORE_UNAVAILABLE, code=identity.traits.birth_name)
+        return decision
+
+    return [(match, "identify", identify)]
+
+
+@bug("MDM of a mail that does not match")
+def an_old_decision_is_not_taken_again() -> list[tuple[Any, str, Any]]:
+    return [(_Push, "_stale", lambda _self: False)]

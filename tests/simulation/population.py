@@ -25,6 +25,17 @@ from tests.data.builders import (
 )
 from tests.doubles.drive import FALLBACK, HOSPITAL
 
+STRUCK = replace(
+    YANN, ipp="900091", body="1610229019245", birth_name="TREGUINNEC", first_given="GWENDAL",
+    given_list="GWENDAL", birth_date="19610212",
+)  # fmt: skip
+"""Becomes doubtful in the middle of a run."""
+ADMITTED = replace(
+    YANN, ipp="900092", body="1720329019251", birth_name="QUEMENEVEN", first_given="TANGUY",
+    given_list="TANGUY", birth_date="19720319",
+)  # fmt: skip
+"""Not in the base at the beginning of a run."""
+UNKNOWN_NAME = "INCONNUE"
 PEOPLE = (LEA, YANN, AISSATA, THEO, ANDRE, SAMIR)
 BARE = "pfi.sans.repli@ch-invente.mssante.fr"
 LARGEST = 60_000
@@ -55,6 +66,8 @@ class Letter:
     patient: Patient = LEA
     contents: tuple[bytes, ...] = ()
     poison: bool = False
+    changing: bool = False
+    """The patient base changes about its patient in the middle of the run."""
     dropped: str = ""
     """Name under which another producer puts it into the store, past the mailbox."""
 
@@ -87,11 +100,10 @@ class Maker:
         return document(who or self.patient, document_id=self.id(rank), **options)  # type: ignore[arg-type]
 
     def add(self, kind: str, *entries: Entry, good: bool = True, **options: object) -> Letter:
-        silent = bool(options.pop("silent", False))
-        poison = bool(options.pop("poison", False))
+        truth = {name: bool(options.pop(name, False)) for name in ("silent", "poison", "changing")}
         options.setdefault("message_id", f"<{self.number}.{len(self.letters)}@labo-invente.fr>")
         raw = mail(xdm_zip(list(entries)) if entries else None, **options)  # type: ignore[arg-type]
-        return self.take(raw, kind, entries, good=good, silent=silent, poison=poison)
+        return self.take(raw, kind, entries, good=good, **truth)
 
     def take(
         self, raw: bytes, kind: str, entries: tuple[Entry, ...] = (), **truth: object
@@ -184,9 +196,17 @@ def _differs(make: Maker) -> None:
 
 
 def _unknown(make: Maker) -> None:
-    who = replace(make.patient, body="2910775102003", birth_name="INCONNUE", key="", oid=LEA.oid)
+    who = replace(make.patient, body="2910775102003", birth_name=UNKNOWN_NAME, key="", oid=LEA.oid)
     make.add("unknown patient", make.entry(who=who), good=False)
     make.add("unknown patient", make.entry(2, who), good=False, mdn=False)
+
+
+def _changing(make: Maker) -> None:
+    """The hospital's word about these two changes."""
+    for make.patient in (STRUCK, ADMITTED):
+        for rank in (1, 2):
+            entry = make.entry(rank + 2 * (make.patient is ADMITTED))
+            make.add("base changes", entry, changing=True)
 
 
 def _masked(make: Maker) -> None:
@@ -251,8 +271,8 @@ FAMILIES: tuple[Callable[[Maker], None], ...] = (
     _single, _single, _single_unasked, _to_confirm, _two, _two, _chain, _chain, _chain,
     _chain_reversed, _deleted, _deleted, _twice, _rewrapped, _rewrapped, _rewrapped_replacement,
     _rewrapped_replacement, _same_document, _same_document, _other_content, _back_and_forth,
-    _staff, _half_bad, _differs, _unknown, _masked, _bad_parent, _bad_archive, _unanswerable,
-    _untrusted, _automatic, _large, _poison, _dropped, _between_services,
+    _staff, _half_bad, _differs, _unknown, _changing, _masked, _bad_parent, _bad_archive,
+    _unanswerable, _untrusted, _automatic, _large, _poison, _dropped, _between_services,
 )  # fmt: skip
 VARIANTS = 3
 

@@ -3,10 +3,10 @@
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from pfi.errors import Misconfigured, OutcomeUnknown, PfiError, Unavailable
+from pfi.errors import OutcomeUnknown, PfiError, Unavailable
 from pfi.ins.identity import PatientRecord, Traits
 from pfi.journey.jobs import Job
 from pfi.journey.ports import Patients, Put, Row
@@ -20,6 +20,7 @@ from tests.simulation.weather import Fate, Weather
 from tests.simulation.world import World
 
 T = TypeVar("T")
+A_CALL = timedelta(microseconds=100)
 
 
 class Calls:
@@ -28,7 +29,9 @@ class Calls:
     def __init__(self, world: World, weather: Weather) -> None:
         self.world, self.weather = world, weather
         self.faults: Counter[str] = Counter()
+        self.met: Counter[tuple[str, str]] = Counter()
         self.count = 0
+        self._refuses_until: dict[str, float] = {}
 
     def __call__(
         self,
@@ -39,12 +42,18 @@ class Calls:
     ) -> T:
         worker = self.world.alive()
         self.count += 1
+        self.world.clock.now += A_CALL  # so that no two things happen at the same time
+        if self._throttled(name):
+            worker.hurt += 1
+            self.met["throttle", name] += 1
+            raise Unavailable(reason)
         fate = self.weather.fate(self.world.rng, self.world.elapsed)
         if fate is Fate.FINE:
             return effect()
         if fate is not Fate.PAUSE:
             self.world.note(fate.value, name)
             self.faults[fate.value] += 1
+            self.met[fate.value, name] += 1
             worker.hurt += fate is not Fate.STALL
         self._before(fate, name, reason)
         result = effect()
@@ -56,6 +65,13 @@ class Calls:
         if fate is Fate.PAUSE:
             self.world.pause(self.world.rng.uniform(0, 1))
         return result
+
+    def _throttled(self, name: str) -> bool:
+        """Too many requests: for some seconds a service refuses everybody."""
+        service, now = name.partition(".")[0], self.world.elapsed
+        if self.fault("throttle"):
+            self._refuses_until[service] = now + self.world.rng.uniform(0.5, 10)
+        return now < self._refuses_until.get(service, 0.0)
 
     def _before(self, fate: Fate, name: str, reason: Reason) -> None:
         world = self.world
@@ -152,28 +168,32 @@ class FaultyJobs:
     def __init__(self, calls: Calls, queues: Queues) -> None:
         self._calls, self._queues = calls, queues
 
-    def send(self, step: Step, job: Job) -> None:
-        self._send("queue.send", step, job.dump(), {"step": step.value}, dead=False)
+    def send(self, step: Step, job: Job, lane: str = "", delay_s: int = 0) -> None:
+        body, attributes = job.dump(), {"step": step.value}
+        self._calls(
+            "queue.send",
+            lambda: self._queues.send(
+                step, body, attributes, dead=False, lane=lane, delay_s=delay_s
+            ),
+        )
 
     def to_review(self, step: Step, job: Job, reason: Reason) -> None:
         self.dead_letter(step, job.dump(), reason)
 
     def dead_letter(self, step: Step, body: str, reason: Reason) -> None:
         attributes = {"step": step.value, "reason": reason.value}
-        self._send("queue.dead_letter", step, body, attributes, dead=True)
+        self._calls(
+            "queue.dead_letter",
+            lambda: self._queues.send(step, body, attributes, dead=True),
+        )
 
-    def postpone(self, step: Step, receipt: str, seconds: int) -> None:
-        if step is Step.REVIEW:
-            raise Misconfigured(Reason.SETTING_MISSING)
+    def postpone(self, queue: str, receipt: str, seconds: int) -> None:
+        if queue.endswith("-dlq"):
+            return
         try:
-            self._calls("queue.postpone", lambda: self._queues.postpone(step, receipt, seconds))
+            self._calls("queue.postpone", lambda: self._queues.postpone(queue, receipt, seconds))
         except Unavailable:
             return
-
-    def _send(
-        self, name: str, step: Step, body: str, attributes: dict[str, str], *, dead: bool
-    ) -> None:
-        self._calls(name, lambda: self._queues.send(step, body, attributes, dead=dead))
 
 
 class FaultyRelay:
@@ -207,6 +227,8 @@ class FaultyDpi:
 class FaultyPorts:
     """All ports of a worker; the edge calls these `Services`."""
 
+    life_s = 105
+
     def __init__(
         self,
         settings: Settings,
@@ -238,6 +260,8 @@ class FaultyPorts:
         yield self._calls("imap.open", lambda: self._opened(mailbox.id, box), reason)
 
     def _opened(self, mailbox: str, box: Box) -> Session:
+        if self._calls.world.elapsed < box.away_until:
+            raise Unavailable(Reason.MAILBOX_UNAVAILABLE)
         self.opened(mailbox)
         return Session(box, self._calls, self._calls.fault)
 

@@ -1,40 +1,51 @@
-"""One run: a hospital, its peers, a seed.
-
-``python -m tests.simulation.run FIRST COUNT`` runs many and ends with 1 when one fails;
-``python -m tests.simulation.run show SEED [TEXT]`` prints the trace of one.
-"""
+"""One run: a hospital, its peers, a seed; or a scenario, of which nothing is drawn."""
 
 import hashlib
 import json
-import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 from urllib.parse import quote_plus, unquote_plus
 
-from pfi.adapters.csv_patients import ListedPatients
 from pfi.edge import lambdas
 from pfi.errors import PfiError
 from pfi.journey import forward, match, parse, push, reading, review
 from pfi.journey.foresight import Foresight
-from pfi.names import Route, Step
-from tests.data.builders import EVERYBODY
+from pfi.journey.ports import Put
+from pfi.journey.settings import Settings
+from pfi.names import Integration, Route, Step
+from tests.simulation import canary
+from tests.simulation.base import BEFORE, ChangingBase
+from tests.simulation.edge import Context, Telemetry
 from tests.simulation.peers import Box, Dpi, EventfulStore, Relay, Sent, WatchedTable
 from tests.simulation.population import Delivery, bounce, deliveries, settings
 from tests.simulation.ports import Calls, FaultyPorts
 from tests.simulation.queues import QUEUED, Handler, Queues
-from tests.simulation.weather import CALM_EVERY, drawn
+from tests.simulation.weather import CALM_EVERY, Weather, drawn
 from tests.simulation.witness import Witness, must
-from tests.simulation.world import Broken, Worker, World
+from tests.simulation.world import Worker, World
 
 COLLECT_S = 120
-PATIENTS = ListedPatients(tuple(each.record for each in EVERYBODY))
+PACED_EVERY = 5
+"""In one seed of so many the DPI takes one message at a time."""
+CRASHES = b"X-Crash: 1\r\n"
+"""A header that makes the reader of a scenario fail in an unforeseen way."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A run that is not drawn."""
+
+    deliveries: Sequence[Delivery]
+    weather: Weather
+    settings: Settings
+    crashes: bool = False
+    """Letters may provoke errors that no step foresees."""
 
 
 @dataclass
@@ -49,6 +60,12 @@ class Report:
     accepted_twice: int = 0
     overtaken: int = 0
     documents: int = 0
+    unknown: int = 0
+    recognises: bool = False
+    """The DPI recognises a message that it has already accepted."""
+    resends: int = 3
+    met: Counter[tuple[str, str]] = field(default_factory=Counter)
+    """Faults by (kind, port call)."""
     trace: list[Any] = field(default_factory=list)
 
 
@@ -63,49 +80,20 @@ class Failed(AssertionError):
         self.seed, self.cause, self.trace = seed, cause, trace
         self.invariant = str(cause)
 
-
-class Telemetry:
-    """Where the lines and metrics of the edge go: only their codes, into the trace."""
-
-    def __init__(self, world: World, step: Step) -> None:
-        self.world, self.step = world, step
-
-    def emit(self, outcome: Any, **_more: object) -> None:
-        mail = outcome.facts.get("mail")
-        about = mail.value[:8] if mail else outcome.facts.get("reason", "")
-        self.world.note(outcome.log.name, str(about))
-
-    def emit_all(self, outcomes: Iterable[Any]) -> None:
-        for outcome in outcomes:
-            self.emit(outcome)
-
-    def unexpected(self, error: BaseException, **_facts: object) -> None:
-        raise Broken(f"unexpected {self.step}: {type(error).__name__} {error}") from error
-
-    def failed(self, error: Any, **_facts: object) -> None:
-        self.world.note("comes back", f"{self.step} {error.reason}")
-
-
-class _Context:
-    """What Lambda tells a function of its invocation."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-        self.aws_request_id = str(world.workers + 1)  # the number that the worker will have
-
-    def get_remaining_time_in_millis(self) -> int:
-        left = self._world.alive().deadline - self._world.clock.now
-        return int(left.total_seconds() * 1000)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Failed, (self.seed, self.cause, self.trace)
 
 
 class Simulation:
     """Everything of one run, wired."""
 
-    def __init__(self, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, seed: int, scenario: Scenario | None = None) -> None:
+        self.seed, self.scenario = seed, scenario
         self.world = World(seed)
-        self.weather = drawn(seed, self.world.rng)
-        self.settings = settings()
+        self.weather = scenario.weather if scenario else drawn(seed, self.world.rng)
+        self.settings = scenario.settings if scenario else _resending(self.weather.resends)
+        if scenario is None and seed % PACED_EVERY == PACED_EVERY - 1:
+            self.settings = _paced(self.settings)
         self.calls = Calls(self.world, self.weather)
         self.table, self.store = WatchedTable(), EventfulStore()
         self.queues = Queues(self.world, self.weather, self._handler)
@@ -114,8 +102,9 @@ class Simulation:
         self.relay = Relay(self.world, self.weather, fault)
         self.dpi = Dpi(self.world, self.weather, fault)
         self.witness = Witness(self.world, self.table, self.queues, self.boxes, self.relay)
+        self.base = ChangingBase(self.world, self.weather)
         self.ports = FaultyPorts(
-            self.settings, self.calls, self.table, self.store, PATIENTS, self.queues,
+            self.settings, self.calls, self.table, self.store, self.base, self.queues,
             self.boxes, self.relay, self.dpi,
         )  # fmt: skip
         self.collectors = 0
@@ -128,15 +117,22 @@ class Simulation:
         self.store.created = self._created
         self.queues.deleted, self.queues.ended = self.witness.deleted, self.witness.ended
         self.queues.digest_of = self._digest_of
+        self.queues.fault, self.base.fault = self.calls.fault, self.calls.fault
+        self.queues.written, self.witness.text = canary.look, canary.look
+        self.witness.resends = self.settings.dpis[0].resend_on_unknown
+        self.witness.may_leave = self.base.may_leave
         self.relay.took = self._relayed
         self.dpi.came, self.dpi.took = self.witness.came, self.witness.took
+        self.dpi.began, self.witness.pace = self.witness.began, self.settings.dpis[0]
+        for dpi in self.settings.dpis:
+            self.queues.lane(dpi.id)
         self.dpi.verdict = self._verdict
         self.witness.unanswered = self.dpi.unanswered
         self.ports.opened = self.witness.opened
 
     def run(self) -> Report:
         """Deliver, let everything happen, check."""
-        self.plan = deliveries(self.world.rng)
+        self.plan = list(self.scenario.deliveries if self.scenario else deliveries(self.world.rng))
         self._draw_refusals()
         for each in self.plan:
             self.world.after(each.at, lambda each=each: self._deliver(each))
@@ -144,13 +140,17 @@ class Simulation:
             try:
                 self.world.run()
                 self.witness.end()
-                if self.seed % CALM_EVERY == 0:
+                if self._calm:
                     self._as_foreseen()
             except BaseException as error:
                 if isinstance(error, KeyboardInterrupt):
                     raise
                 raise Failed(self.seed, error, self.world.trace) from error
         return self._report()
+
+    @property
+    def _calm(self) -> bool:
+        return self.scenario is None and self.seed % CALM_EVERY == 0
 
     # mails arrive
 
@@ -189,11 +189,21 @@ class Simulation:
         self._tick_later()
         if not self.collectors or self.calls.fault("two_collectors"):
             self._collect()
+        elif self.calls.fault("lease_lost"):
+            self._lose_leases()
+            self._collect()
+
+    def _lose_leases(self) -> None:
+        """They are over before their collector knows: its clock is slow, or it slept."""
+        now = self.world.clock.now.isoformat()
+        for row in [row for row in self.table.rows.values() if row.sk == "LEASE"]:
+            data = {**row.data, "until": now}
+            self.table.write(Put(row.pk, row.sk, data, row.revision, self.world.clock.now))
 
     def _collect(self) -> None:
         self.collectors += 1
         handler = lambdas.schedule_function(Step.COLLECT)
-        context = _Context(self.world)
+        context = Context(self.world)
 
         def run() -> None:
             try:
@@ -226,7 +236,7 @@ class Simulation:
     def _draw_refusals(self) -> None:
         """Some documents are refused by this DPI, always with the same answer."""
         self.refusals: dict[bytes, str] = {}
-        if self.seed % CALM_EVERY == 0:
+        if self.scenario or self._calm:
             return
         rng = self.world.rng
         for delivery in self.plan:
@@ -270,17 +280,21 @@ class Simulation:
                 ("services", lambda: self.ports),
                 ("environment", lambda: names),
                 ("random", self.world.rng),
-                ("Telemetry", lambda step: Telemetry(self.world, step)),
+                ("Telemetry", lambda step: Telemetry(self.world, step, crashes=self._crashes)),
             ):
                 stack.enter_context(patch.object(lambdas, name, value))
             stack.enter_context(patch.object(parse, "read_mail", _remembered(parse.read_mail)))
             yield
 
+    @property
+    def _crashes(self) -> bool:
+        return self.scenario is not None and self.scenario.crashes
+
     # the end
 
     def _as_foreseen(self) -> None:
         """Without faults each mail ends where `pfi explain` says."""
-        foresight = Foresight(self.settings, PATIENTS)
+        foresight = Foresight(self.settings, BEFORE)
         expected: Counter[Route] = Counter()
         letters = {each.letter.digest: each for each in self.plan}
         for each in letters.values():
@@ -299,6 +313,8 @@ class Simulation:
     def _report(self) -> Report:
         twice = sum(len(found) > 1 for found in self.witness.accepted.values())
         faults = self.calls.faults + self.queues.counts
+        killed = [detail for _, _, what, detail in self.world.trace if what == "killed"]
+        faults["function timed out"] = killed.count("time-out of the function")
         mails = len(self.witness.letters)
         return Report(
             seed=self.seed,
@@ -309,8 +325,27 @@ class Simulation:
             accepted_twice=twice,
             overtaken=self.witness.overtaken(),
             documents=sum(bool(found) for found in self.witness.accepted.values()),
+            unknown=self._unknown(),
+            recognises=self.weather.dpi_repeats != "accepts",
+            resends=self.witness.resends,
+            met=self.calls.met,
             trace=self.world.trace,
         )
+
+    def _unknown(self) -> int:
+        rows = [row.data for (_, sk), row in self.table.rows.items() if sk.startswith("DOC#")]
+        return sum(data["integration"] == Integration.UNKNOWN for data in rows)
+
+
+def _paced(settings: Settings) -> Settings:
+    """The same hospital with a DPI of one connection, that wants a pause after each message."""
+    dpi = replace(settings.dpis[0], concurrency=1, min_interval_s=5)
+    return replace(settings, dpis=(dpi,))
+
+
+def _resending(times: int) -> Settings:
+    hospital = settings()
+    return replace(hospital, dpis=(replace(hospital.dpis[0], resend_on_unknown=times),))
 
 
 def simulate(seed: int) -> Report:
@@ -325,6 +360,8 @@ def _remembered(read: Callable[..., reading.Reading]) -> Callable[..., reading.R
     """`read_mail` is pure and the letters are few: read each once per process."""
 
     def read_mail(raw: bytes, mailbox: Any, known: Any) -> reading.Reading:
+        if CRASHES in raw:
+            raise RuntimeError(raw.decode("ascii", "replace"))  # as a library might: with the mail
         key = (_sha256(raw), mailbox.id)
         if key not in _readings:
             _readings[key] = read(raw, mailbox, known)
@@ -336,48 +373,3 @@ def _remembered(read: Callable[..., reading.Reading]) -> Callable[..., reading.R
 @cache
 def _sha256(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
-
-
-def main(first: int, count: int) -> int:
-    """Many seeds: the failing ones as they come, then the sums. 1 when one failed."""
-    started, failed = time.monotonic(), 0
-    sums: Counter[str] = Counter()
-    for seed in range(first, first + count):
-        try:
-            report = simulate(seed)
-        except Failed as failure:
-            failed += 1
-            _say(str(failure).splitlines()[0])
-            continue
-        for name in ("mails", "documents", "calls", "accepted_twice", "overtaken"):
-            sums[name] += getattr(report, name)
-        sums += Counter({f"route {route}": number for route, number in report.routes.items()})
-        sums += Counter({f"fault {fault}": number for fault, number in report.faults.items()})
-    _say(f"{count} seeds, {time.monotonic() - started:.1f} s, {failed} failed")
-    for name, number in sums.items():
-        _say(f"{number:9} {name}")
-    return int(failed > 0)
-
-
-def show(seed: int, about: str = "") -> int:
-    """The trace of one seed, or the lines of it that are about something."""
-    try:
-        trace, end = simulate(seed).trace, "every promise holds"
-    except Failed as failure:
-        trace, end = failure.trace, str(failure)
-    for at, worker, what, detail in trace:
-        if about in f"{what} {detail}":
-            _say(f"{at:10.2f} #{worker:<5} {what} {detail}")
-    _say(end)
-    return 0
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    if sys.argv[1] == "show":
-        sys.exit(show(int(sys.argv[2]), *sys.argv[3:]))
-    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

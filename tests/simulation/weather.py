@@ -28,8 +28,11 @@ class Weather:
     unavailable: float = 0.0
     lost: float = 0.0
     stall: float = 0.0
+    throttle: float = 0.0
     # queues and events
     ghost: float = 0.0
+    undeleted: float = 0.0
+    slow_poll: float = 0.0
     late_event: float = 0.0
     # mailbox
     imap_cut: float = 0.0
@@ -37,6 +40,9 @@ class Weather:
     imap_renumber: float = 0.0
     imap_gone: float = 0.0
     two_collectors: float = 0.0
+    lease_lost: float = 0.0
+    # patient base
+    stale_read: float = 0.0
     # DPI
     dpi_drop: float = 0.0
     dpi_deaf: float = 0.0
@@ -45,6 +51,7 @@ class Weather:
     dpi_stranger: float = 0.0
     dpi_misconfigured: float = 0.0
     dpi_outage: float = 0.0
+    dpi_restart: float = 0.0
     # relay
     smtp_drop: float = 0.0
     smtp_deaf: float = 0.0
@@ -53,6 +60,12 @@ class Weather:
     smtp_bounce: float = 0.0
     # how the DPI meets a message that it has already accepted: accepts | answers | 205
     dpi_repeats: str = "accepts"
+    resends: int = 3
+    """How often the hospital lets a message whose answer was lost be sent again."""
+    base_changes_at: float = float("inf")
+    """When the hospital corrects its patient base."""
+    pauses: float = 0.15
+    """How often others run in the middle of a port call that goes well."""
 
     def fate(self, rng: random.Random, elapsed: float) -> Fate:
         """Draw the fate of one call."""
@@ -70,11 +83,14 @@ class Weather:
                 if draw < rate:
                     return fate
                 draw -= rate
-        return Fate.PAUSE if draw < 0.15 else Fate.FINE
+        return Fate.PAUSE if draw < self.pauses else Fate.FINE
 
 
 _SMALL = frozenset({"crash_before", "crash_after", "unavailable", "lost", "stall"})
-_NOT_DRAWN = frozenset({"fair_after", "dpi_repeats"})
+_RARE = frozenset({"throttle"})
+_NOT_DRAWN = frozenset({"fair_after", "dpi_repeats", "resends", "base_changes_at", "pauses"})
+KINDS = tuple(each.name for each in fields(Weather) if each.name not in _NOT_DRAWN)
+"""Every kind of fault that a seed may draw."""
 CALM_EVERY = 8
 """One seed of eight has no fault at all: there every mail must end exactly as foreseen."""
 
@@ -86,9 +102,15 @@ def drawn(seed: int, rng: random.Random) -> Weather:
         return weather
     weather.fair_after = rng.choice((1800.0, 3 * 3600.0, 9 * 3600.0))
     weather.dpi_repeats = rng.choice(("accepts", "accepts", "answers", "205"))
-    for each in fields(Weather):
-        if each.name in _NOT_DRAWN or rng.random() < 0.5:
-            continue
-        rates = (0.002, 0.01, 0.04) if each.name in _SMALL else (0.03, 0.1, 0.3)
-        setattr(weather, each.name, rng.choice(rates))
+    weather.resends = rng.choice((3, 3, 0))
+    weather.base_changes_at = rng.uniform(60, 900)
+    for kind in KINDS:
+        if rng.random() < 0.5:
+            setattr(weather, kind, rng.choice(_rates(kind)))
     return weather
+
+
+def _rates(kind: str) -> tuple[float, float, float]:
+    if kind in _RARE:
+        return (0.0005, 0.002, 0.005)
+    return (0.002, 0.01, 0.04) if kind in _SMALL else (0.03, 0.1, 0.3)

@@ -7,7 +7,7 @@ import hashlib
 from base64 import b64encode
 from collections import Counter, defaultdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pfi.journey.ledger import Ledger
 from pfi.journey.ports import Row
@@ -17,6 +17,9 @@ from tests.simulation.peers import Accepted, Box, Relay, Sent, WatchedTable
 from tests.simulation.population import Letter
 from tests.simulation.queues import Message, Queue, Queues
 from tests.simulation.world import Broken, Worker, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _STATES = [each.value for each in MailState]
 _ENDED = {each.value for each in Integration if each.ended}
@@ -49,12 +52,21 @@ class Witness:
         self.unanswered: Counter[str] = Counter()
         self.sent: dict[str, list[Sent]] = defaultdict(list)
         self.leases: set[tuple[str, str]] = set()
+        self.pace: Any = None
+        self.spoken_at = -3600.0
+        self.held: set[tuple[str, str]] = set()
+        self.resends = 3
+        self.gives_up = False
+        """The hold may end before the DPI is back: then a good mail goes to a person."""
+        self.may_leave: Callable[[Letter, int], bool] = lambda letter, _sends: letter.good
+        self.text: Callable[[str, str], None] = lambda _where, _text: None
 
     # every write of the ledger
 
     def written(self, new: Row, old: Row | None) -> None:
         """A state only moves forward, an end never changes."""
         self.sequence += 1
+        self.text("ledger key", f"{new.pk} {new.sk}")
         if new.sk == "MAIL":
             self._mail_written(new.data, old.data if old else {})
         elif new.sk.startswith("DOC#"):
@@ -116,7 +128,8 @@ class Witness:
         record, letter = known.record, self.letters[place[0]]
         name = place[0][:12]
         must(record.integration is Integration.SENT, "sent while", record.integration, name)
-        must(letter.good, "MDM of a mail that does not match", letter.kind, name)
+        allowed = self.may_leave(letter, record.sends)
+        must(allowed, "MDM of a mail that does not match", letter.kind, name)
         pid = next(each for each in message.split(b"\r") if each.startswith(b"PID|"))
         right = pid.split(b"|")[3].startswith(letter.patient.matricule.encode() + b"^")
         must(right, "wrong patient", letter.kind, name)
@@ -124,7 +137,13 @@ class Witness:
         must(record.sends <= 1 + self.resends, "resent too often", name, record.sends)
         must(self.unanswered[control_id] <= self.resends, "sent again after too many", name)
 
-    resends = 3
+    def began(self, inside: int) -> None:
+        """As many exchanges at once as the DPI accepts, and not sooner than it wants."""
+        since = self.world.elapsed - self.spoken_at
+        if self.pace is not None and self.pace.paced:
+            must(inside <= 1, "two exchanges at once", inside)
+            must(since >= self.pace.min_interval_s, "exchanges too close", since)
+        self.spoken_at = self.world.elapsed
 
     def took(self, accepted: Accepted) -> None:
         """Acceptances of one document, in order."""
@@ -205,6 +224,7 @@ class Witness:
             must(not box.inbox, "mail left in the mailbox", len(box.inbox))
         for queue in self.queues.all():
             must(not queue.messages, "message left in a queue", queue.arn)
+        self.held = {self._version(*place) for place, found in self.accepted.items() if found}
         for digest, letter in self.letters.items():
             self._mail_ended(digest, letter)
         self._chains_ended()
@@ -243,7 +263,7 @@ class Witness:
     def _right_route(self, record: Any, letter: Letter, name: str) -> None:
         routes = _GOOD_ROUTES if letter.good else _BAD_ROUTES
         refused = any(content in self.refuses for content in letter.contents)
-        if letter.good and refused:
+        if letter.good and (refused or self.gives_up or letter.changing):
             routes = routes | {Route.FORWARDED, Route.REPLIED}
         must(record.route in routes, "wrong route", name, record.route, record.reason)
         documents = [each.record for each in self.ledger.documents(record.mail)]
@@ -256,11 +276,7 @@ class Witness:
     def _document_ended(self, record: Any, name: str) -> None:
         place = (record.mail, record.number)
         mine = self.accepted.get(place, [])
-        others = [
-            1
-            for (mail, number), found in self.accepted.items()
-            if found and self._version(mail, number) == (record.chain, record.version)
-        ]
+        others = (record.chain, record.version) in self.held
         if record.integration is Integration.INTEGRATED:
             must(others if record.repeated else mine, "integrated but not at the DPI", name)
         if record.integration in (Integration.REFUSED, Integration.NOT_OWED):
@@ -350,7 +366,7 @@ class Witness:
     def overtaken(self) -> int:
         """Documents accepted before one of their chain that was delivered earlier (not yet an
         invariant: a mail that is still being read holds back nobody)."""
-        order = list(self.letters)
+        order = {mail: rank for rank, mail in enumerate(self.letters)}
         found = 0
         for place in [place for place, accepted in self.accepted.items() if accepted]:
             known = self.ledger.document(*place)
@@ -360,7 +376,7 @@ class Witness:
                 for link in self.ledger.chain(key).record.links:
                     mail, _, number = link.holder.partition("#")
                     late = [at for at, each in self.accepted.get((mail, int(number)), [])]
-                    earlier = order.index(mail) < order.index(place[0])
+                    earlier = order[mail] < order[place[0]]
                     found += bool(earlier and late and min(late) > first)
         return found
 

@@ -1,6 +1,6 @@
 """The ledger table on DynamoDB: rows with revisions, compare-and-set, strongly consistent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
@@ -38,7 +38,7 @@ class DynamoTable:
         except (ClientError, BotoCoreError):
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
         item = answer.get("Item")
-        return _row(item) if item else None
+        return row_of(item) if item else None
 
     def partition(self, pk: str, prefix: str = "") -> tuple[Row, ...]:
         """Rows of a partition in sort-key order, over as many pages as it takes."""
@@ -53,7 +53,21 @@ class DynamoTable:
                 ExpressionAttributeValues=values,
                 ConsistentRead=True,
             )
-            return tuple(_row(item) for page in pages for item in page["Items"])
+            return tuple(row_of(item) for page in pages for item in page["Items"])
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
+    def indexed(self, pk: str) -> Iterator[Row]:
+        """Rows that the index lists under this key, in its order; it may be a moment late."""
+        try:
+            pages = self.client.get_paginator("query").paginate(
+                TableName=self.name,
+                IndexName="by_state",
+                KeyConditionExpression="gsi1pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": pk}},
+            )
+            for page in pages:
+                yield from map(row_of, page["Items"])
         except (ClientError, BotoCoreError):
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
 
@@ -105,7 +119,8 @@ def _condition_failed(error: ClientError) -> bool:
     return not reasons or any(r.get("Code") == "ConditionalCheckFailed" for r in reasons)
 
 
-def _row(item: Mapping[str, Any]) -> Row:
+def row_of(item: Mapping[str, Any]) -> Row:
+    """An item as a row of the ledger."""
     data: dict[str, Any] = _whole(_FROM(item["data"]))
     return Row(item["pk"]["S"], item["sk"]["S"], int(item["revision"]["N"]), data)
 

@@ -42,8 +42,10 @@ class ImapMailbox:
         self.uid_validity = validity
 
     @classmethod
-    def open(cls, access: MailAccess, context: ssl.SSLContext | None) -> Self:
-        """Connect, secure, authenticate, SELECT INBOX.
+    def open(
+        cls, access: MailAccess, context: ssl.SSLContext | None, *, read_only: bool = False
+    ) -> Self:
+        """Connect, secure, authenticate, SELECT INBOX, or EXAMINE it: then nothing can change.
 
         Unavailable(MAILBOX_UNAVAILABLE), Misconfigured(CERTIFICATE | AUTHENTICATION).
         """
@@ -53,7 +55,8 @@ class ImapMailbox:
             with _failures():
                 _secured(client, access, context)
                 _authenticated(client, access)
-                return cls(client, _capabilities(client), _selected(client, access))
+                selected = _selected(client, access, read_only=read_only)
+                return cls(client, _capabilities(client), selected)
         except BaseException:
             _hang_up(client)
             raise
@@ -67,6 +70,12 @@ class ImapMailbox:
             for start in range(0, len(uids), BATCH):
                 sizes |= self._sizes(uids[start : start + BATCH])
         return [(uid, sizes[uid]) for uid in uids if uid in sizes]
+
+    def examine(self, folder: str) -> bool:
+        """Look into another folder, unable to change it; False when there is none."""
+        with _failures():
+            status, _ = self._client.select(_folder(folder), readonly=True)
+        return status == "OK"
 
     def header(self, uid: int) -> bytes:
         """The header block only; the body is never downloaded. Raises MailGone."""
@@ -194,9 +203,9 @@ def _capabilities(client: imaplib.IMAP4) -> frozenset[str]:
     return frozenset(_text(_ok(client.capability())).decode("ascii", "replace").upper().split())
 
 
-def _selected(client: imaplib.IMAP4, access: MailAccess) -> int:
+def _selected(client: imaplib.IMAP4, access: MailAccess, *, read_only: bool) -> int:
     try:
-        status, lines = client.select("INBOX")
+        status, lines = client.select("INBOX", readonly=read_only)
     except imaplib.IMAP4.abort:
         raise
     except imaplib.IMAP4.error:

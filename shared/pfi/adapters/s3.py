@@ -1,6 +1,8 @@
 """The store on S3. Keys are digests and configured ids; bodies are encrypted by the bucket."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 INCOMING: Final = "incoming/"
+DOCUMENTS: Final = "documents/"
+FEED: Final = "feed/"
 TRUST: Final = "trust/"
 """Revocation lists that no secret can hold, under their digest."""
 _DOSSIER: Final = TypeAdapter(Dossier)
@@ -55,6 +59,22 @@ class S3Store:
         """What parse learnt."""
         return _DOSSIER.validate_json(self.get(_dossier_key(mail)))
 
+    def put_message(self, message: str, raw: bytes) -> str:
+        """An identity message that waits for a person, byte for byte."""
+        key = f"{FEED}{message}.hl7"
+        self._put(key, raw, "application/hl7-v2")
+        return key
+
+    def listed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Keys below a prefix and when each was stored; no body is read."""
+        try:
+            pages = self.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+                for each in page.get("Contents", ()):
+                    yield each["Key"], each["LastModified"]
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
     def put_trust(self, key: str, content: bytes) -> None:
         """A revocation list."""
         self._put(key, content, "application/x-pem-file")
@@ -69,8 +89,8 @@ class S3Store:
 
 
 def _document_key(mail: str, number: int) -> str:
-    return f"documents/{mail}/{number:04}.xml"
+    return f"{DOCUMENTS}{mail}/{number:04}.xml"
 
 
 def _dossier_key(mail: str) -> str:
-    return f"documents/{mail}/dossier.json"
+    return f"{DOCUMENTS}{mail}/dossier.json"

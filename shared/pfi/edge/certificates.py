@@ -282,8 +282,9 @@ def certificates_function() -> Callable[[dict[str, Any], Any], None]:
     telemetry = Telemetry(Step.CERTIFICATES)
 
     def handler(_event: dict[str, Any], _context: Any) -> None:
-        ports = services()
-        Watch(ports, secret_book(ports), telemetry).run()
+        with telemetry.last_net():
+            ports = services()
+            Watch(ports, secret_book(ports), telemetry).run()
 
     return handler
 

@@ -85,15 +85,19 @@ def schedule_function(step: Step) -> Handler:
     telemetry = Telemetry(step)
 
     def handler(_event: dict[str, Any], context: Any) -> None:
-        ports = services()
-        needed_ms = 1000 * ports.settings.operator.run_budget_s
-        for mailbox, _ in by_age(ports):
-            if context.get_remaining_time_in_millis() > needed_ms:
-                _collect(mailbox, context.aws_request_id, telemetry, ports)
-        oldest = max((age for _, age in by_age(ports)), default=0.0)
-        telemetry.emit(Outcome(Log.POLL_DONE, counts={Metric.POLL_AGE_SECONDS: oldest}))
+        with telemetry.last_net():
+            _poll(services(), context, telemetry)
 
     return handler
+
+
+def _poll(ports: Services, context: Any, telemetry: Telemetry) -> None:
+    needed_ms = 1000 * ports.settings.operator.run_budget_s
+    for mailbox, _ in by_age(ports):
+        if context.get_remaining_time_in_millis() > needed_ms:
+            _collect(mailbox, context.aws_request_id, telemetry, ports)
+    oldest = max((age for _, age in by_age(ports)), default=0.0)
+    telemetry.emit(Outcome(Log.POLL_DONE, counts={Metric.POLL_AGE_SECONDS: oldest}))
 
 
 def _collect(mailbox: MailboxSettings, owner: str, telemetry: Telemetry, ports: Services) -> None:
@@ -101,6 +105,7 @@ def _collect(mailbox: MailboxSettings, owner: str, telemetry: Telemetry, ports: 
         telemetry.emit_all(collect(mailbox, owner, ports))
     except PfiError as error:
         failed = {Metric.STEP_ERRORS: 1.0}
+        failed |= {Metric.MISCONFIGURED: 1.0} if isinstance(error, Misconfigured) else {}
         telemetry.emit(Outcome(Log.MAILBOX_FAILED, {"reason": error.reason}, failed))
     except Exception as error:  # last resort: the next mailbox must be polled
         telemetry.unexpected(error)
@@ -131,7 +136,8 @@ def _one(step: Step, work: Work, telemetry: Telemetry, record: SQSRecord) -> Non
     except PfiError as error:
         telemetry.failed(error, received=received)
         longest = isinstance(error, Misconfigured)
-        ports.jobs.postpone(step, record.receipt_handle, _delay(ports, received, longest=longest))
+        wait = _delay(ports, received, longest=longest)
+        ports.jobs.postpone(_queue_of(record), record.receipt_handle, wait)
         raise _ComesBack from None
     except Exception as error:  # the one broad net (design §4, last line)
         telemetry.unexpected(error, received=received)
@@ -177,9 +183,8 @@ def arrivals_of(body: str) -> Iterable[Arrival]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise Unreadable(Reason.JOB_UNREADABLE) from None
     for key in keys:
-        prefix, _, rest = key.partition("/")
-        mailbox, _, name = rest.partition("/")
-        if f"{prefix}/" == INCOMING:
+        mailbox, _, name = key.removeprefix(INCOMING).partition("/")
+        if key.startswith(INCOMING):
             yield Arrival(key, mailbox if name else "")
 
 
@@ -191,29 +196,43 @@ def letters_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Iterable[
     reason = attribute.string_value if attribute else None
     known = Reason(reason) if reason in list(Reason) else Reason.UNEXPECTED
     attempts = int(record.attributes.approximate_receive_count)
-    for mail, document in _subjects(record.body):
-        yield DeadLetter(step, mail, document, known, attempts)
+    for mail, document, mailbox in _subjects(record.body):
+        yield DeadLetter(step, mail, document, known, attempts, mailbox)
+
+
+def _queue_of(record: SQSRecord) -> str:
+    """The name of the queue that a message came from."""
+    return record.event_source_arn.rsplit(":", 1)[-1]
 
 
 def _step_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Step:
-    queue = record.event_source_arn.rsplit(":", 1)[-1]
+    queue = _queue_of(record)
     found = (step for step, url in dead_letters.items() if url.rsplit("/", 1)[-1] == queue)
     return next(found, Step.REVIEW)
 
 
-def _subjects(body: str) -> Iterable[tuple[str, int | None]]:
+def _subjects(body: str) -> Iterable[tuple[str, int | None, str | None]]:
+    """Mail, document, and for an arrival its mailbox: the bytes there may be those of another."""
     try:
         job = load(body)
     except Unreadable:
         pass
     else:
-        return [(job.mail, job.document)]
+        return [(job.mail, job.document, None)]
     try:
-        keys = [arrival.key for arrival in arrivals_of(body)]
+        arrivals = list(arrivals_of(body))
     except Unreadable:
-        keys = []
-    names = [key.rsplit("/", 1)[-1].removesuffix(".eml") for key in keys] or [body]
-    return [(name if _is_digest(name) else _digest_of(name), None) for name in names]
+        arrivals = []
+    return [_arrived(each) for each in arrivals] or [(_digest_of(body), None, None)]
+
+
+def _arrived(arrival: Arrival) -> tuple[str, int | None, str | None]:
+    """A name that is no digest is another producer's: the digest of the whole key stands for it,
+    for a name may say who the patient is."""
+    name = arrival.key.rsplit("/", 1)[-1].removesuffix(".eml")
+    if _is_digest(name):
+        return name, None, arrival.mailbox
+    return _digest_of(arrival.key), None, None
 
 
 def _digest_of(name: str) -> str:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -51,6 +51,12 @@ class Environment:
     secret_dpi: str
     queues: Mapping[Step, str]
     dead_letters: Mapping[Step, str]
+    lanes: Mapping[str, str] = field(default_factory=dict)
+    """Queues of `push` that one DPI has for itself."""
+    mail_days: int = 0
+    """How long the store keeps bodies; 0 where nobody asks."""
+    timeout_s: float = 100
+    """When the function is stopped; without word of it, the longest of the stack."""
 
 
 def environment(variables: Mapping[str, str] | None = None) -> Environment:
@@ -71,7 +77,16 @@ def environment(variables: Mapping[str, str] | None = None) -> Environment:
         secret_dpi=source.get("PFI_SECRET_DPI", ""),
         queues=urls("QUEUE"),
         dead_letters=urls("DLQ"),
+        lanes=_lanes(source),
+        mail_days=int(source.get("PFI_MAIL_DAYS", "0")),
+        timeout_s=float(source.get("PFI_TIMEOUT_S", "100")),
     )
+
+
+def _lanes(source: Mapping[str, str]) -> dict[str, str]:
+    """A lane is named after the queue of `push` and its DPI, so the DPIs are all that is told."""
+    queue, dpis = source.get("PFI_QUEUE_PUSH", ""), source.get("PFI_LANES", "")
+    return {dpi: f"{queue}-{dpi}" for dpi in dpis.split(",") if queue and dpi}
 
 
 def needed(value: str) -> str:

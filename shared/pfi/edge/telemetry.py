@@ -5,7 +5,8 @@ Of an unexpected error only the type and the frames are kept, never its message:
 mail (codebases §D5).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import PurePath
 from traceback import extract_tb
 from typing import Any, Final
@@ -13,24 +14,40 @@ from typing import Any, Final
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 
-from pfi.errors import PfiError
-from pfi.journey.outcome import Code, Digest, Fact, Log, Metric, Outcome
+from pfi.errors import Misconfigured, PfiError
+from pfi.journey.outcome import Code, Configured, Digest, Fact, Log, Metric, Outcome
 from pfi.names import Step
 
 NAMESPACE: Final = "PFI"
 _UNITS: Final = {
     Metric.DPI_ROUND_TRIP_MS: MetricUnit.Milliseconds,
+    Metric.ARRIVAL_TO_ACK_MS: MetricUnit.Milliseconds,
     Metric.POLL_AGE_SECONDS: MetricUnit.Seconds,
 }
+_DIMENSIONS: Final[Mapping[Metric, tuple[tuple[str, ...], ...]]] = {
+    Metric.MAILS_SETTLED: (("route",), ("route", "reason")),
+    Metric.INTEGRATED_SHARE: (("establishment",), ("sender",)),
+    Metric.DOCUMENTS_REFUSED: (("dpi",),),
+    Metric.DPI_ROUND_TRIP_MS: (("dpi",),),
+    Metric.STEP_ERRORS: (("step",),),
+}
+"""Facts that a metric is split by, once per set; the others have none. Each combination that
+occurs is a metric that CloudWatch bills."""
 _FRAMES: Final = 8
 
 
 def _plain(fact: Fact) -> Any:
     if isinstance(fact, Digest | Code):
         return fact.value
+    if isinstance(fact, Configured):
+        return fact.word
     if fact is None or isinstance(fact, int | bool):
         return fact
     return fact.value
+
+
+class RunFailed(Exception):
+    """Ends a run by the clock as an error; carries nothing."""
 
 
 class Telemetry:
@@ -48,12 +65,16 @@ class Telemetry:
         )
         write(outcome.log.sentence, code=outcome.log.name, **facts)
         for metric, value in outcome.counts.items():
-            self._metric(metric, value, self._dimensions(metric, facts))
+            for dimensions in self._dimensions(metric, facts):
+                self._metric(metric, value, dimensions)
 
-    def _dimensions(self, metric: Metric, facts: dict[str, Any]) -> dict[str, str]:
-        if metric is Metric.MAILS_SETTLED:
-            return {"route": str(facts["route"])}
-        return {"step": self.step.value} if metric is Metric.STEP_ERRORS else {}
+    def _dimensions(self, metric: Metric, facts: dict[str, Any]) -> Iterator[dict[str, str]]:
+        """A set with a fact that is None is left out: an integrated mail has no reason."""
+        given = {**facts, "step": self.step.value}
+        for names in _DIMENSIONS.get(metric, ((),)):
+            found = {name: given[name] for name in names}
+            if None not in found.values():
+                yield found
 
     def emit_all(self, outcomes: Iterable[Outcome]) -> None:
         """Lines of several outcomes, as they come."""
@@ -76,12 +97,27 @@ class Telemetry:
         )
         self._metric(Metric.STEP_ERRORS, 1, {"step": self.step.value})
 
+    @contextmanager
+    def last_net(self) -> Iterator[None]:
+        """Around a run by the clock: Lambda prints the text of whatever escapes, so nothing with a
+        text does. The invocation still ends as an error, and its alarm rings."""
+        try:
+            yield
+        except PfiError as error:
+            self.failed(error)
+            raise RunFailed from None
+        except Exception as error:
+            self.unexpected(error)
+            raise RunFailed from None
+
     def failed(self, error: PfiError, **facts: Fact) -> None:
         """A foreseen failure: its reason code."""
         code = error.code if error.code and error.code.isdigit() else None
         outcome = Outcome(Log.JOB_RETRIED, {"reason": error.reason, **facts})
         self.emit(outcome, peer_code=Code(code) if code and len(code) <= 6 else None)
         self._metric(Metric.STEP_ERRORS, 1, {"step": self.step.value})
+        if isinstance(error, Misconfigured):
+            self._metric(Metric.MISCONFIGURED, 1, {})
 
     def _metric(self, metric: Metric, value: float, dimensions: dict[str, str]) -> None:
         """One EMF line per metric: their dimensions differ, and none is an address."""

@@ -19,6 +19,7 @@ from aws_lambda_powertools.utilities import parameters
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from botocore.config import Config
 
+from pfi.adapters.circuit import Circuits
 from pfi.adapters.dynamodb import DynamoTable
 from pfi.adapters.imap import ImapMailbox
 from pfi.adapters.mail_access import MailAccess, client_context
@@ -35,7 +36,7 @@ from pfi.edge.settings import (
     read_settings,
 )
 from pfi.errors import Misconfigured, Unavailable
-from pfi.journey.ports import Mailbox
+from pfi.journey.ports import Dpi, Mailbox
 from pfi.journey.settings import DpiSettings, MailboxSettings, OperatorSettings, Settings
 from pfi.names import Reason
 
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 MAX_AGE_S: Final = 60
+STOPPING_S: Final = 5
+"""From the end of its time until a function is surely gone."""
 _CONFIG: Final = Config(
     retries={"mode": "standard", "max_attempts": 4}, connect_timeout=5, read_timeout=30
 )
@@ -59,6 +62,7 @@ class Services:
     names: Environment
     now: Callable[[], datetime] = field(default=_utc_now)
     _lists: dict[str, str] = field(default_factory=dict)
+    _circuits: Circuits = field(default_factory=Circuits)
 
     @cached_property
     def _session(self) -> boto3.Session:
@@ -76,6 +80,11 @@ class Services:
             return _settings(str(text))
         except SettingsRefused:
             raise Misconfigured(Reason.SETTING_MISSING) from None
+
+    @property
+    def life_s(self) -> float:
+        """Until when a worker of this function may still be at work."""
+        return self.names.timeout_s + STOPPING_S
 
     @cached_property
     def table(self) -> DynamoTable:
@@ -99,7 +108,7 @@ class Services:
     def jobs(self) -> SqsJobs:
         """The queues."""
         client = self._session.client("sqs", config=_CONFIG)
-        return SqsJobs(client, self.names.queues, self.names.dead_letters)
+        return SqsJobs(client, self.names.queues, self.names.dead_letters, self.names.lanes)
 
     def mailbox(self, mailbox: MailboxSettings) -> AbstractContextManager[Mailbox]:
         """An IMAP session on one mailbox, closed at the end of the block."""
@@ -122,7 +131,11 @@ class Services:
         domain = mailbox.address.rpartition("@")[2]
         return SmtpRelay(access, self._mail_context(mailbox), domain)
 
-    def dpi(self, target: DpiSettings) -> MllpDpi:
+    def dpi(self, target: DpiSettings) -> Dpi:
+        """One DPI interface, behind the circuit that it has in this sandbox."""
+        return self._circuits.fuse(target, lambda: self.interface(target))
+
+    def interface(self, target: DpiSettings) -> MllpDpi:
         """One DPI interface."""
         context = None if target.tls == "off" else self._dpi_context(target)
         return MllpDpi(

@@ -5,14 +5,18 @@ Digests are scoped by establishment: the same person in two establishments is tw
 
 import hashlib
 
+from pfi.ins.concordance import inactive
 from pfi.ins.identity import PatientRecord, Traits
 from pfi.ins.matricule import clean
 from pfi.ins.traits import day, place, separated, sex
 
 
 def pointers(establishment: str, record: PatientRecord) -> frozenset[str]:
-    """Every key under which a record is found."""
-    keys = {ipp_key(establishment, record.ipp), traits_key(establishment, record.traits)}
+    """Every key under which a record is found. Traits only lead to an active record that has all
+    five: the others equal nobody, and would crowd under one key."""
+    keys = {ipp_key(establishment, record.ipp)}
+    if not inactive(record) and all(_normal(record.traits)):
+        keys.add(traits_key(establishment, record.traits))
     numbers = [(record.matricule, record.oid), *record.aliases]
     keys |= {ins_key(establishment, *each) for each in numbers if each[0]}
     return frozenset(keys)
@@ -30,14 +34,27 @@ def ins_key(establishment: str, matricule: str, oid: str) -> str:
 
 def traits_key(establishment: str, traits: Traits) -> str:
     """Key of the five strict traits in their widest equality class (separators equivalent)."""
-    words = (
+    return f"TRAITS#{_digest(establishment, *_normal(traits))}"
+
+
+def _normal(traits: Traits) -> tuple[str, ...]:
+    return (
         separated(traits.birth_name),
         separated(traits.first_given),
         day(traits.birth_date),
         sex(traits.sex),
         place(traits.birth_place),
     )
-    return f"TRAITS#{_digest(establishment, *words)}"
+
+
+def heard_key(establishment: str, message: str) -> str:
+    """Key of a message already applied."""
+    return f"HEARD#{_digest(establishment, message)}"
+
+
+def fed_key(establishment: str) -> str:
+    """Key of the last sign of life of an establishment's feed."""
+    return f"FED#{_digest(establishment)}"
 
 
 def _digest(*parts: str) -> str:

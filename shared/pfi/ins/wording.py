@@ -51,6 +51,10 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.BASE_INCOMPLETE: "Trait strict absent de l'identité locale qualifiée",
     Reason.BASE_CHANGED: "L'identité locale a changé pendant l'attente du DPI",
     Reason.ANOTHER_PATIENT: "Le document à remplacer ou à supprimer est celui d'un autre patient",
+    Reason.FEED_UNREADABLE: "Message d'identité illisible",
+    Reason.FEED_WITHOUT_IPP: "Message d'identité sans IPP unique de l'établissement",
+    Reason.FEED_CONTRADICTORY: "Fusions d'identités contradictoires",
+    Reason.FEED_TIME: "Message d'identité sans date, ou daté du futur",
     Reason.DPI_UNAVAILABLE: "DPI injoignable",
     Reason.DPI_RETRY_LATER: "DPI momentanément indisponible (AR)",
     Reason.DPI_OUTCOME_UNKNOWN: "Envoi au DPI sans acquittement : issue inconnue",
@@ -136,11 +140,20 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     "Ne rien remplacer ni supprimer avant sa réponse.",
     Reason.BASE_INCOMPLETE: f"{_IDENTITY} : compléter les traits de l'identité qualifiée, "
     "puis rejouer le courriel.",
-    Reason.DPI_UNAVAILABLE: _WAIT,
+    Reason.FEED_UNREADABLE: "Prévenir l'éditeur du référentiel d'identités : le message est à "
+    "corriger et à renvoyer.",
+    Reason.FEED_WITHOUT_IPP: "Vérifier l'autorité d'affectation des IPP dans les paramètres et "
+    "dans le référentiel d'identités, puis faire renvoyer le message.",
+    Reason.FEED_CONTRADICTORY: f"{_IDENTITY} : des fusions se contredisent, aucune de ces "
+    "identités ne reçoit de document avant correction.",
+    Reason.FEED_TIME: "Vérifier l'heure du référentiel d'identités, puis faire renvoyer "
+    "le message.",
+    Reason.DPI_UNAVAILABLE: f"Prévenir l'exploitation : le DPI est resté injoignable. {_BY_HAND}",
     Reason.DPI_RETRY_LATER: _WAIT,
     Reason.DPI_OUTCOME_UNKNOWN: "Vérifier dans le DPI si le document y est déjà, puis clore ou "
     "rejouer depuis la liste de revue.",
-    Reason.DPI_SYNTAX: f"Prévenir l'éditeur du DPI et l'exploitation. {_BY_HAND}",
+    Reason.DPI_SYNTAX: "Prévenir l'éditeur du DPI et l'exploitation. Une fois l'interface "
+    "corrigée, rejouer depuis la liste de revue.",
     Reason.DPI_CONFIGURATION: _OPERATE,
     Reason.PARENT_IN_FLIGHT: _WAIT,
     Reason.MAILBOX_UNAVAILABLE: _WAIT,

@@ -6,9 +6,10 @@ one's turn is one conditional write.
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pfi.names import Integration
+from pfi.names import Event, Integration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,8 +17,8 @@ class Link:
     """One mail's claim on the document identifier.
 
     `patients` are digests of the numbers of its patient (INS of the document, IPP matched);
-    `version` is the digest of (event, bytes, masks); `order` is the time of arrival, and links of
-    the same instant keep the order in which they joined.
+    `version` is the digest of (event, bytes, masks); `order` is the place in the line
+    (`Chain.place`), and links of the same place keep the order in which they joined.
     """
 
     holder: str
@@ -31,7 +32,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """All links, in arrival order. `latest` is the holder whose message the DPI accepted last."""
+    """All links, in the order of their turns. `latest` is the holder whose message the DPI
+    accepted last."""
 
     links: tuple[Link, ...] = ()
     latest: str = ""
@@ -39,6 +41,21 @@ class Chain:
     def link(self, holder: str) -> Link | None:
         """The link of one holder."""
         return next((link for link in self.links if link.holder == holder), None)
+
+    def place(self, event: Event, arrived: datetime, grace: timedelta) -> str:
+        """Where a document stands that joins now: by arrival.
+
+        But mails overtake each other: a replacement lets pass what arrives within the grace after
+        it, and so does the deletion of a document that nobody has heard of. So versions sent close
+        together reach the DPI as T02, T10, T04 (hl7-mdm L-07).
+        """
+        if event is Event.NEW:
+            return arrived.isoformat()
+        if event is Event.REPLACE:
+            return (arrived + grace).isoformat()
+        if self.links:
+            return max(arrived.isoformat(), self.links[-1].order)
+        return (arrived + 2 * grace).isoformat()
 
     def joined(self, link: Link) -> "Chain":
         """With this link, once."""

@@ -11,9 +11,10 @@ from typing import Any
 
 from pfi.errors import Misconfigured, OutcomeUnknown, Refused, Unavailable
 from pfi.journey.answers import Answers
+from pfi.journey.counting import counted
 from pfi.journey.jobs import Job
 from pfi.journey.ledger import Ledger, Versioned
-from pfi.journey.outcome import Digest, Log, Metric, Outcome
+from pfi.journey.outcome import Digest, Fact, Log, Outcome
 from pfi.journey.ports import Ports
 from pfi.journey.records import DocumentRecord, Dossier, MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
@@ -151,8 +152,10 @@ class _Forward:
             review=record.review or bool(reason),
             settled_at=self.ports.now(),
         ).record
-        facts = {"mail": Digest(record.mail), "route": settled.route, "mdn": settled.mdn}
-        return Outcome(Log.MAIL_SETTLED, facts, {Metric.MAILS_SETTLED: 1})
+        sender, route = self.dossier.facts.sender, settled.route or Route.REVIEW
+        facts, counts = counted(route, settled.reason, sender, self.mailbox, self.ports.settings)
+        more: dict[str, Fact] = {"mail": Digest(record.mail), "mdn": settled.mdn}
+        return Outcome(Log.MAIL_SETTLED, {**facts, **more}, counts)
 
     def _save(self, known: Versioned[MailRecord], **changes: Any) -> Versioned[MailRecord]:
         if not self.ledger.save_mail(known, **changes):

@@ -1,8 +1,8 @@
 """Look a document's patient up and decide: at most three reads of the patient base."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 from pfi.ins.concordance import (
     Decision,
@@ -14,7 +14,7 @@ from pfi.ins.concordance import (
     survivor,
     survivors,
 )
-from pfi.ins.identity import DocumentIdentity
+from pfi.ins.identity import DocumentIdentity, PatientRecord
 from pfi.journey.ports import Patients
 from pfi.journey.records import DocumentFacts
 from pfi.journey.settings import MailboxSettings, Settings
@@ -50,24 +50,27 @@ def identify(
         return sought
     if policy.who == "dpi":
         return decide(identity, sought, (), (), policy)
-    get = partial(patients.get, establishment)
+    get = cache(partial(patients.get, establishment))  # many absorbed records have one survivor
     found = patients.find(establishment, sought.value, sought.kind.value)
     candidates = survivors(found, sought, get)
     traits, _ = document_traits(identity, policy)
     twins = () if candidates else patients.twins(establishment, traits)
     decision = decide(identity, sought, candidates, twins, policy)
-    if decision.integrate and _others_differ(sought, decision, establishment, patients):
+    find = partial(patients.find, establishment)
+    if decision.integrate and _others_differ(sought, decision, find, get):
         return replace(decision, integrate=False, reason=Reason.INS_CONFLICT_IN_DOCUMENT)
     return decision
 
 
 def _others_differ(
-    sought: Sought, decision: Decision, establishment: str, patients: Patients
+    sought: Sought,
+    decision: Decision,
+    find: Callable[[str, str], tuple[PatientRecord, ...]],
+    get: Callable[[str], PatientRecord | None],
 ) -> bool:
     """The document's other INS (a NIA beside a NIR) must not be known as somebody else's (I-08)."""
-    get = partial(patients.get, establishment)
     for other in sought.others:
-        found = patients.find(establishment, other.value, other.kind.value)
+        found = find(other.value, other.kind.value)
         if any(last and last.ipp != decision.ipp for last in (survivor(r, get) for r in found)):
             return True
     return False

@@ -24,6 +24,12 @@ def same_mail(mailbox: MailboxSettings, dossier: Dossier) -> str:
     return digest("same", mailbox.id, dossier.facts.message_id, dossier.archive_sha256)
 
 
+def message_digest(message_id: str) -> str:
+    """A Message-ID, with or without its brackets, as a key; '' for a mail that has none."""
+    bare = message_id.strip().removeprefix("<").removesuffix(">")
+    return digest("message", bare) if bare else ""
+
+
 def chain_key(mailbox: MailboxSettings, document_id: str) -> str:
     """One chain per document identifier and DPI. Identifiers compare without case (P-10), and
     ``root^extension`` is the ``root.extension`` that others write."""

@@ -20,7 +20,7 @@ from pydantic import TypeAdapter
 from pfi.journey.chains import Chain
 from pfi.journey.keys import digest
 from pfi.journey.ports import Put, Row, Table
-from pfi.journey.records import DocumentRecord, MailRecord, ReviewItem
+from pfi.journey.records import DocumentRecord, MailRecord, MailState, ReviewItem
 
 T = TypeVar("T")
 
@@ -76,7 +76,8 @@ class Ledger:
     def mail_put(self, record: MailRecord, revision: int | None) -> Put:
         """The write of a mail, to be combined with others."""
         data = _MAIL.dump_python(record, mode="json")
-        return self._put(f"MAIL#{record.mail}", "MAIL", data, revision)
+        put = self._put(f"MAIL#{record.mail}", "MAIL", data, revision)
+        return replace(put, index=index_of(record))
 
     def save_mail(self, known: Versioned[MailRecord], **changes: Any) -> bool:
         """Change a mail; False when somebody else changed it since it was read."""
@@ -168,6 +169,19 @@ class Ledger:
             return 0.0
         return (self.now() - datetime.fromisoformat(row.data["polled_at"])).total_seconds()
 
+    # the pace of a DPI that takes one message at a time (docs/decisions/0018)
+
+    def free_at(self, dpi: str) -> Versioned[datetime | None]:
+        """From when on the DPI may be spoken to; None when nobody ever did."""
+        row = self.table.get(f"PACE#{dpi}", "PACE")
+        if row is None:
+            return Versioned(None, None)
+        return Versioned(datetime.fromisoformat(row.data["free_at"]), row.revision)
+
+    def free_at_put(self, dpi: str, free_at: datetime, revision: int | None) -> Put:
+        """The write of that moment."""
+        return self._put(f"PACE#{dpi}", "PACE", {"free_at": free_at.isoformat()}, revision)
+
     # the same mail under another wrapping; mails that we sent
 
     def claim(self, same: str, mail: str) -> str:
@@ -200,7 +214,7 @@ class Ledger:
 
     def record_review(self, item: ReviewItem) -> bool:
         """Record a job for review once; False when it is already open."""
-        key = f"{item.step}#{item.document or 0:04}#{item.reason}"
+        key = review_key(item)
         row = self.table.get(f"REVIEW#{item.mail}", key)
         if row is not None and row.data["status"] == "open":
             return False
@@ -216,6 +230,30 @@ class Ledger:
 
     def _put(self, pk: str, sk: str, data: Any, revision: int | None) -> Put:
         return Put(pk, sk, data, revision, self.now() + timedelta(days=self.days))
+
+
+def index_of(mail: MailRecord) -> tuple[str, str] | None:
+    """Where the index lists a mail: among those under way, spread over sixteen partitions, and
+    under its Message-ID once it is settled. It costs no call of its own."""
+    place = f"{mail.received_at.isoformat()}#{mail.mail}"
+    if mail.state is not MailState.SETTLED:
+        return under_way(mail.mail[0]), place
+    return (message_index(mail.message), place) if mail.message else None
+
+
+def under_way(digit: str) -> str:
+    """Index partition of the mails without an end whose digest begins so."""
+    return f"MAIL#open#{digit}"
+
+
+def message_index(message: str) -> str:
+    """Index partition of the settled mails with this digest of a Message-ID."""
+    return f"MESSAGE#{message}"
+
+
+def review_key(item: ReviewItem) -> str:
+    """Sort key of a review item: one per step, document and reason."""
+    return f"{item.step}#{item.document or 0:04}#{item.reason}"
 
 
 def _revision(row: Row | None) -> int | None:

@@ -39,7 +39,7 @@ def match(job: Job, ports: Ports) -> Outcome:
         raise Unavailable(Reason.STORE_UNAVAILABLE)
     if known.record.state is not MailState.READ:
         documents = [each.record for each in ledger.documents(job.mail)]
-        send_onward(known.record, documents, ports.jobs)
+        send_onward(known.record, documents, ports)
         return Outcome(Log.MAIL_REPEATED, {"mail": Digest(job.mail)})
     mailbox = ports.settings.mailbox(known.record.mailbox)
     if mailbox is None:
@@ -67,7 +67,7 @@ class _Match:
         puts = [self.ledger.document_put(record, None) for record in records]
         if not self.ledger.write(self.ledger.mail_put(mail, self.known.revision), *puts):
             raise Unavailable(Reason.STORE_UNAVAILABLE)
-        send_onward(mail, records, self.ports.jobs)
+        send_onward(mail, records, self.ports)
         facts: dict[str, Fact] = {
             "mail": Digest(mail.mail),
             "documents": len(records),

@@ -8,8 +8,10 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pfi.hl7 import mdm
+from pfi.journey.chains import Chain
 from pfi.journey.records import DocumentFacts, DocumentRecord, Dossier, MailRecord
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
+from pfi.names import Event
 
 PARIS = ZoneInfo("Europe/Paris")
 
@@ -22,6 +24,14 @@ def new_control_id(document: DocumentRecord) -> str:
 def local_time(moment: datetime | None) -> str:
     """Paris time without zone, as the profile's samples write it (Q-37)."""
     return moment.astimezone(PARIS).strftime("%Y%m%d%H%M%S") if moment else ""
+
+
+def masks_changed(document: DocumentRecord, chain: Chain, parent: Chain | None) -> bool:
+    """MODIF_CONF_CODE: a replacement whose masks differ from the last accepted version (Q-21)."""
+    if document.event is not Event.REPLACE:
+        return False
+    last = chain.accepted or (parent.accepted if parent else None)
+    return last is not None and last.masks != document.masks
 
 
 def build_message(

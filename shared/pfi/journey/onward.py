@@ -3,24 +3,25 @@
 from collections.abc import Iterable
 
 from pfi.journey.jobs import Job
-from pfi.journey.ports import Jobs
+from pfi.journey.ports import Jobs, Ports
 from pfi.journey.records import DocumentRecord, MailRecord, MailState
 from pfi.names import Step
 
 
-def send_onward(mail: MailRecord, documents: Iterable[DocumentRecord], jobs: Jobs) -> None:
+def send_onward(mail: MailRecord, documents: Iterable[DocumentRecord], ports: Ports) -> None:
     """Send the job that the state of the mail calls for; nothing once it is settled.
 
     Called after every state change and again by every repeated job: a crash between the write
     and the send is repaired by the redelivery (design §1, third bullet).
     """
+    jobs, lane = ports.jobs, ports.settings.lane(mail.mailbox)
     if mail.state is MailState.READ:
         jobs.send(Step.MATCH, Job(mail.mail))
     if mail.state is not MailState.DECIDED:
         return
     waiting = [each for each in documents if not each.integration.ended]
     for document in waiting:
-        jobs.send(Step.PUSH, Job(mail.mail, document.number))
+        jobs.send(Step.PUSH, Job(mail.mail, document.number), lane)
     if not waiting:
         jobs.send(Step.FORWARD, Job(mail.mail))
 

@@ -7,6 +7,8 @@ metrics. A field value is a digest, an enum, a number or a bool: never a free te
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from string import ascii_letters, digits
+from typing import Final
 
 
 class Log(Enum):
@@ -32,6 +34,7 @@ class Log(Enum):
     DOCUMENT_INTEGRATED = ("INFO", "document accepted by the DPI")
     DOCUMENT_REPEATED = ("INFO", "document already accepted earlier, nothing sent")
     DOCUMENT_REFUSED = ("WARNING", "document refused by the DPI")
+    DOCUMENT_PACED = ("INFO", "DPI takes one message at a time, document handed back")
     DOCUMENT_UNKNOWN = ("ERROR", "document may already be in the DPI")
     REVIEW_RECORDED = ("WARNING", "job recorded for manual review")
     JOB_RETRIED = ("WARNING", "job will be tried again")
@@ -42,6 +45,14 @@ class Log(Enum):
     CERTIFICATE_FAULTY = ("ERROR", "certificate or revocation list unusable, needs a person")
     CRL_REFRESHED = ("INFO", "revocation list replaced by a newer one")
     CRL_KEPT = ("WARNING", "revocation list not replaced, the last good one is kept")
+    FEED_APPLIED = ("INFO", "identity message applied to the patient base")
+    FEED_REPEATED = ("INFO", "identity message already applied earlier")
+    FEED_IGNORED = ("INFO", "message carries no identity, acknowledged")
+    FEED_REFUSED = ("WARNING", "identity message needs a person, sender told")
+    FEED_POSTPONED = ("WARNING", "patient base did not answer, sender will send again")
+    ACCOUNT_PROVEN = ("INFO", "the account of this part was looked through")
+    ACCOUNT_PARTIAL = ("WARNING", "time did not suffice for the whole part, the rest is unproven")
+    MAIL_UNACCOUNTED = ("ERROR", "the account does not close for this mail")
     EVENT_IGNORED = ("INFO", "event carries nothing to do")
 
     @property
@@ -64,12 +75,19 @@ class Metric(StrEnum):
     DOCUMENTS_REFUSED = "DocumentsRefused"
     REVIEW_ENTRIES = "ReviewEntries"
     OUTCOME_UNKNOWN = "OutcomeUnknown"
+    INTEGRATED_SHARE = "IntegratedShare"
+    ARRIVAL_TO_ACK_MS = "ArrivalToAckMs"
     DPI_ROUND_TRIP_MS = "DpiRoundTripMs"
+    FEED_MESSAGES = "FeedMessages"
+    INS_HELD_TWICE = "InsHeldTwice"
     POLL_AGE_SECONDS = "PollAgeSeconds"
     STEP_ERRORS = "StepErrors"
+    MISCONFIGURED = "Misconfigured"
     CERTIFICATE_DAYS_LEFT = "CertificateDaysLeft"
     CRL_HOURS_LEFT = "CrlHoursLeft"
     CRL_AGE_HOURS = "CrlAgeHours"
+    MAILS_UNACCOUNTED = "MailsUnaccounted"
+    SLICES_UNPROVEN = "SlicesUnproven"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +111,38 @@ class Code:
         if not (self.value.isdigit() and self.value.isascii() and len(self.value) <= 6):
             raise ValueError("not a code")
 
+    @classmethod
+    def of(cls, text: str | None) -> "Code | None":
+        """The code, unless a peer wrote something else there."""
+        known = text and text.isascii() and text.isdigit() and len(text) <= 6
+        return cls(text) if text and known else None
 
-Fact = Digest | Code | StrEnum | int | bool | None
+
+_CONFIGURED: Final = frozenset(ascii_letters + digits + "._-")
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """The id of an establishment, a mailbox or a DPI in the settings: a list that staff closed.
+
+    An id that is no plain word is told as ``other``: counting must never stop a mail.
+    """
+
+    id: str
+
+    @property
+    def word(self) -> str:
+        """What may be written down."""
+        plain = 1 <= len(self.id) <= 64 and not set(self.id) - _CONFIGURED
+        return self.id if plain else "other"
+
+
+Fact = Digest | Code | Configured | StrEnum | int | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a step did. `counts` are metric values, `route` the dimension of MailsSettled."""
+    """What a step did. `counts` are metric values; their dimensions are facts."""
 
     log: Log
     facts: Mapping[str, Fact] = field(default_factory=dict)

@@ -6,15 +6,17 @@ The arrival is an ObjectCreated event of the store. A mail dropped there by anot
 
 import hashlib
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
 
 from pfi.errors import Unavailable
 from pfi.journey.chains import Chain, Link
+from pfi.journey.counting import counted
 from pfi.journey.jobs import Job
-from pfi.journey.keys import chain_key, patients_of, same_mail, version_of
+from pfi.journey.keys import chain_key, message_digest, patients_of, same_mail, version_of
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.onward import send_onward
-from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
+from pfi.journey.outcome import Digest, Fact, Log, Outcome
 from pfi.journey.ports import Ports
 from pfi.journey.reading import Reading, read_mail
 from pfi.journey.records import DocumentFacts, Dossier, MailRecord, MailState
@@ -37,7 +39,7 @@ def parse(arrival: Arrival, ports: Ports) -> Outcome:
     mail, known = ledger.mail_of(arrival.mailbox, hashlib.sha256(raw).hexdigest())
     if known is not None and known.record.state is not MailState.RECEIVED:
         documents = [each.record for each in ledger.documents(mail)]
-        send_onward(known.record, documents, ports.jobs)
+        send_onward(known.record, documents, ports)
         return Outcome(Log.MAIL_REPEATED, {"mail": Digest(mail)})
     mailbox = ports.settings.mailbox(arrival.mailbox)
     if mailbox is None:
@@ -46,7 +48,9 @@ def parse(arrival: Arrival, ports: Ports) -> Outcome:
     if known is None:
         fresh = MailRecord(mail=mail, mailbox=mailbox.id, key=arrival.key, received_at=ports.now())
         known = Versioned(fresh, None)
-    return _Parse(known, mailbox, ledger, ports).run(read_mail(raw, mailbox, ports.settings))
+    reading = read_mail(raw, mailbox, ports.settings)
+    message = message_digest(reading.dossier.facts.message_id)
+    return _Parse(known, mailbox, ledger, ports, message).run(reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class _Parse:
     mailbox: MailboxSettings
     ledger: Ledger
     ports: Ports
+    message: str
 
     @property
     def mail(self) -> str:
@@ -66,14 +71,14 @@ class _Parse:
         if ours is not None:
             return self._came_back(dossier, ours)
         if dossier.route is Route.FILED:
-            return self._filed(Log.MAIL_FILED)
+            return self._filed(Log.MAIL_FILED, dossier)
         if dossier.route is Route.REVIEW:
             return self._quarantined(dossier)
         # Claimed before the chains are joined: a duplicate must never stand in a chain, where its
         # link would hold back every later version and never end.
         same = same_mail(self.mailbox, dossier)
         if same and self.ledger.claim(same, self.mail) != self.mail:
-            return self._duplicate()
+            return self._duplicate(dossier)
         self._store(reading)
         return self._advance(dossier)
 
@@ -83,15 +88,17 @@ class _Parse:
             self.ports.store.put_document(self.mail, number, content)
         self.ports.store.put_dossier(self.mail, reading.dossier)
         for number, document in enumerate(reading.dossier.documents, start=1):
-            link = self._link(number, document)
             key = chain_key(self.mailbox, document.id)
-            self.ledger.change_chain(key, partial(_joined, link=link))
+            self.ledger.change_chain(key, partial(self._joined, number=number, document=document))
 
-    def _link(self, number: int, document: DocumentFacts) -> Link:
-        holder = f"{self.mail}#{number:04}"
-        order = self.known.record.received_at.isoformat()
+    def _joined(self, chain: Chain, number: int, document: DocumentFacts) -> Chain:
+        grace = timedelta(seconds=self.ports.settings.retry.order_grace_s)
+        order = chain.place(document.event, self.known.record.received_at, grace)
+        return chain.joined(self._link(number, document, order))
+
+    def _link(self, number: int, document: DocumentFacts, order: str) -> Link:
         return Link(
-            holder=holder,
+            holder=f"{self.mail}#{number:04}",
             order=order,
             version=version_of(document),
             masks=document.masks,
@@ -101,7 +108,7 @@ class _Parse:
     def _advance(self, dossier: Dossier) -> Outcome:
         state = MailState.READ if dossier.reason is None else MailState.DECIDED
         record = self._write(state=state, reason=dossier.reason, documents=len(dossier.documents))
-        send_onward(record, (), self.ports.jobs)
+        send_onward(record, (), self.ports)
         if dossier.reason is not None:
             facts: dict[str, Fact] = {
                 "mail": Digest(self.mail),
@@ -114,25 +121,28 @@ class _Parse:
     def _came_back(self, dossier: Dossier, ours: str) -> Outcome:
         """A mail that we sent: a copy of it is filed, its bounce brings its mail to a person."""
         if dossier.reason != Reason.BOUNCED.value:
-            return self._filed(Log.MAIL_FILED)
+            return self._filed(Log.MAIL_FILED, dossier)
         self.ports.jobs.to_review(Step.FORWARD, Job(ours), Reason.BOUNCED)
-        return self._filed(Log.MAIL_BOUNCED)
+        return self._filed(Log.MAIL_BOUNCED, dossier)
 
-    def _filed(self, log: Log) -> Outcome:
+    def _filed(self, log: Log, dossier: Dossier) -> Outcome:
         self._end(Route.FILED, Reason.AUTO_GENERATED.value)
-        return Outcome(log, {"mail": Digest(self.mail), "route": Route.FILED}, _settled())
+        return self._ended(log, dossier, Route.FILED, Reason.AUTO_GENERATED)
 
     def _quarantined(self, dossier: Dossier) -> Outcome:
         reason = Reason(dossier.reason) if dossier.reason else Reason.UNEXPECTED
         self.ports.jobs.to_review(Step.PARSE, Job(self.mail), reason)
         self._end(Route.REVIEW, reason.value, review=True)
-        facts: dict[str, Fact] = {"mail": Digest(self.mail), "route": Route.REVIEW}
-        return Outcome(Log.MAIL_QUARANTINED, facts, _settled())
+        return self._ended(Log.MAIL_QUARANTINED, dossier, Route.REVIEW, reason)
 
-    def _duplicate(self) -> Outcome:
+    def _duplicate(self, dossier: Dossier) -> Outcome:
         self._end(Route.DUPLICATE, Reason.SAME_MAIL.value)
-        facts: dict[str, Fact] = {"mail": Digest(self.mail), "route": Route.DUPLICATE}
-        return Outcome(Log.MAIL_DUPLICATE, facts, _settled())
+        return self._ended(Log.MAIL_DUPLICATE, dossier, Route.DUPLICATE, Reason.SAME_MAIL)
+
+    def _ended(self, log: Log, dossier: Dossier, route: Route, reason: Reason) -> Outcome:
+        sender = dossier.facts.sender
+        facts, counts = counted(route, reason, sender, self.mailbox, self.ports.settings)
+        return Outcome(log, {"mail": Digest(self.mail), **facts}, counts)
 
     def _end(self, route: Route, reason: str | None, *, review: bool = False) -> None:
         self._write(
@@ -147,7 +157,7 @@ class _Parse:
         """Advance the mail. `collect` may count a copy meanwhile; another `parse` may not win."""
         known: Versioned[MailRecord] | None = self.known
         while known is not None and self._still_ours(known.record):
-            record = replace(known.record, **changes)  # type: ignore[arg-type]  # fields by name
+            record = replace(known.record, message=self.message, **changes)  # type: ignore[arg-type]  # by name
             if self.ledger.write(self.ledger.mail_put(record, known.revision)):
                 return record
             known = self.ledger.mail(self.mail)
@@ -155,11 +165,3 @@ class _Parse:
 
     def _still_ours(self, record: MailRecord) -> bool:
         return record.state is MailState.RECEIVED and record.mailbox == self.mailbox.id
-
-
-def _joined(chain: Chain, link: Link) -> Chain:
-    return chain.joined(link)
-
-
-def _settled() -> dict[Metric, float]:
-    return {Metric.MAILS_SETTLED: 1.0}

@@ -105,8 +105,9 @@ class Patients(Protocol):
 class Jobs(Protocol):
     """The queues between the steps."""
 
-    def send(self, step: Step, job: Job) -> None:
-        """Give a job to a step."""
+    def send(self, step: Step, job: Job, lane: str = "", delay_s: int = 0) -> None:
+        """Give a job to a step; a push takes the lane of its DPI, if that has one. Nobody sees it
+        before `delay_s` (0 to 900)."""
         ...
 
     def to_review(self, step: Step, job: Job, reason: Reason) -> None:
@@ -178,6 +179,10 @@ class Ports(Protocol):
     def jobs(self) -> Jobs: ...
     @property
     def now(self) -> Callable[[], datetime]: ...
+    @property
+    def life_s(self) -> float:
+        """How long a worker may live before its function is stopped, a margin included."""
+        ...
 
     def mailbox(self, mailbox: MailboxSettings) -> AbstractContextManager[Mailbox]:
         """Open a session on a mailbox."""

@@ -18,9 +18,10 @@ from pfi.journey.identification import identify, match_policy
 from pfi.journey.jobs import Job
 from pfi.journey.keys import digest
 from pfi.journey.ledger import Ledger, Versioned
-from pfi.journey.message import build_message, new_control_id
+from pfi.journey.message import build_message, masks_changed, new_control_id
 from pfi.journey.onward import close_if_ended
-from pfi.journey.outcome import Code, Digest, Fact, Log, Metric, Outcome
+from pfi.journey.outcome import Code, Configured, Digest, Fact, Log, Metric, Outcome
+from pfi.journey.pace import Pace
 from pfi.journey.ports import Ports
 from pfi.journey.records import DocumentRecord, MailRecord
 from pfi.journey.settings import DpiSettings, MailboxSettings
@@ -34,8 +35,9 @@ FRESH: Final = timedelta(minutes=10)
 MARGIN_S: Final = 5
 """Added to the DPI's time-outs before a `sent` document is thought abandoned."""
 LIFE_S: Final = 105
-"""No worker lives longer: its function is stopped after 100 s (infra.aws.names). Earlier, one that
-is only slow could still send, or still write down an answer that it holds."""
+"""No worker lives longer, wherever it runs: on AWS its function is stopped after 100 s
+(infra.aws.names), on a laptop earlier (`Ports.life_s`). Before that, one that is only slow could
+still send, or still write down an answer that it holds."""
 
 
 def push(job: Job, ports: Ports) -> Outcome:
@@ -77,7 +79,13 @@ class _Push:
     def holder(self) -> str:
         return f"{self.document.mail}#{self.document.number:04}"
 
+    @property
+    def _pace(self) -> Pace:
+        return Pace(self.target, self.ledger)
+
     def run(self) -> Outcome:
+        if self._pace.busy():
+            return self._later()
         if self.document.integration is Integration.SENT:
             return self._after_a_lost_answer()
         chain = self._chain()
@@ -94,7 +102,9 @@ class _Push:
     def _too_early(self, chain: Chain, parent: Chain | None) -> bool:
         """A replacement or deletion of a document that nobody has heard of: the mail that brings
         it may be collected and not yet read. It gets a moment; then the DPI decides (Q-32)."""
-        if self.document.event is Event.NEW or len(chain.links) > 1 or (parent and parent.links):
+        mine = chain.link(self.holder)
+        heard_of = mine is not None and chain.links[0] is not mine
+        if self.document.event is Event.NEW or heard_of or (parent and parent.links):
             return False
         grace = timedelta(seconds=self.ports.settings.retry.order_grace_s)
         return self.ports.now() - self.mail.received_at < grace
@@ -131,7 +141,7 @@ class _Push:
             control_id=self.document.control_id or new_control_id(self.document),
             built_at=self.document.built_at or now,
             first_attempt_at=self.document.first_attempt_at or now,
-            masks_changed=_masks_changed(self.document, chain.record, parent),
+            masks_changed=masks_changed(self.document, chain.record, parent),
         )
         message = self._message(document)
         document = replace(document, message_sha256=hashlib.sha256(message).hexdigest())
@@ -159,15 +169,31 @@ class _Push:
     def _exchange(
         self, document: DocumentRecord, chain: Versioned[Chain], message: bytes
     ) -> Outcome:
+        with self._pace.turn(self._patience) as ours:
+            return self._spoken(document, chain, message) if ours else self._later()
+
+    @property
+    def _patience(self) -> timedelta:
+        """How long an exchange may last before it is thought abandoned."""
+        life = min(LIFE_S, self.ports.life_s)
+        return timedelta(seconds=max(life, self.target.exchange_s + MARGIN_S))
+
+    def _later(self) -> Outcome:
+        """Another message is on its way. The job is handed back as a new one: this is no failed
+        try, and no receive of the message that brought it."""
+        document, lane = self.document, self.mailbox.dpi
+        wait = 1 + int(document.mail[:4], 16) % 3  # spread, so that they do not all come at once
+        self.ports.jobs.send(Step.PUSH, Job(document.mail, document.number), lane, wait)
+        return Outcome(Log.DOCUMENT_PACED, self._facts())
+
+    def _spoken(self, document: DocumentRecord, chain: Versioned[Chain], message: bytes) -> Outcome:
         started = self.ports.now()
-        target = self.target
-        patience = max(LIFE_S, target.connect_timeout_s + target.ack_timeout_s + MARGIN_S)
         sent = self._save(
             replace(
                 document,
                 integration=Integration.SENT,
                 sends=document.sends + 1,
-                busy_until=started + timedelta(seconds=patience),
+                busy_until=started + self._patience,
             ),
             self.known,
             chain,
@@ -217,9 +243,12 @@ class _Push:
         self._settle(restored, sent)
         if not self._held_too_long(restored):
             raise cause
+        now = Versioned(restored, (sent.revision or 0) + 1)
         if restored.integration is Integration.SENT:  # an earlier answer was lost
-            return self._unknown(Versioned(restored, (sent.revision or 0) + 1))
-        return self._to_review(cause.reason)
+            return self._unknown(now)
+        if cause.reason is Reason.DPI_UNAVAILABLE:  # away all that time: others must read it
+            return self._refused(cause.reason, now)
+        return self._to_review(cause.reason)  # it answers, or we must mend something: a person
 
     def _lost(self, sent: Versioned[DocumentRecord]) -> Outcome:
         if sent.record.sends > self.target.resend_on_unknown:
@@ -274,10 +303,11 @@ class _Push:
         again = identify(facts.identity, establishment, self.ports.patients, policy)
         return again.integrate and again.ipp == self.document.ipp
 
-    def _refused(self, reason: Reason) -> Outcome:
-        """Nothing leaves; a person decides."""
-        ended = replace(self.document, integration=Integration.REFUSED, reason=reason.value)
-        self._settle(ended, self.known)
+    def _refused(self, reason: Reason, now: Versioned[DocumentRecord] | None = None) -> Outcome:
+        """Nothing leaves, or leaves any more: the mail goes to the fallback mailbox."""
+        known = now or self.known
+        ended = replace(known.record, integration=Integration.REFUSED, reason=reason.value)
+        self._settle(ended, known)
         return Outcome(Log.DOCUMENT_REFUSED, self._facts(reason=reason))
 
     def _unknown(self, known: Versioned[DocumentRecord]) -> Outcome:
@@ -318,7 +348,11 @@ class _Push:
         metric = Metric.DOCUMENTS_INTEGRATED if accepted else Metric.DOCUMENTS_REFUSED
         log = Log.DOCUMENT_INTEGRATED if accepted else Log.DOCUMENT_REFUSED
         took = int(counts[Metric.DPI_ROUND_TRIP_MS])
-        facts = self._facts(peer_code=_code(code), round_trip_ms=took)
+        dpi = Configured(self.target.id)
+        facts = self._facts(peer_code=Code.of(code), round_trip_ms=took, dpi=dpi)
+        if accepted:
+            waited = self.ports.now() - self.mail.received_at
+            counts = {**counts, Metric.ARRIVAL_TO_ACK_MS: waited.total_seconds() * 1000}
         return Outcome(log, facts, {**counts, metric: 1})
 
     def _save(
@@ -335,6 +369,7 @@ class _Push:
     def _settle(self, document: DocumentRecord, known: Versioned[DocumentRecord]) -> None:
         """Write what the DPI said. The answer must not be lost because the chain moved meanwhile;
         only a change of the document itself (an expired claim taken over) stops it."""
+        document = replace(document, ended_at=self.ports.now())
         while not self._write(document, known, self._chain()):
             current = self.ledger.document(document.mail, document.number)
             if current is None or current.revision != known.revision:
@@ -360,15 +395,3 @@ class _Push:
             "event": document.event,
             **more,
         }
-
-
-def _masks_changed(document: DocumentRecord, chain: Chain, parent: Chain | None) -> bool:
-    """MODIF_CONF_CODE: a replacement whose masks differ from the last accepted version (Q-21)."""
-    if document.event is not Event.REPLACE:
-        return False
-    last = chain.accepted or (parent.accepted if parent else None)
-    return last is not None and last.masks != document.masks
-
-
-def _code(code: str | None) -> Fact:
-    return Code(code) if code and code.isascii() and code.isdigit() and len(code) <= 6 else None

@@ -97,12 +97,16 @@ def _own_recipients(
 
 
 def _date(header: str) -> datetime | None:
-    """The time of the mail, for EVN-6; None when the header cannot be read (§1.2 Date)."""
+    """The time of the mail, for EVN-6; None when the header cannot be read (§1.2 Date).
+
+    Nor in the first and last years of the calendar, where it has no Paris time.
+    """
     try:
         found = parsedate_to_datetime(header)
+        found = found if found.tzinfo else found.replace(tzinfo=UTC)
+        return found if 1 < found.astimezone(UTC).year < 9999 else None
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _ended_by_kind(mail: Mail, policy: rules.MailPolicy) -> Dossier | None:
@@ -144,11 +148,7 @@ def _read_documents(
 ) -> tuple[tuple[DocumentFacts, ...], tuple[bytes, ...]]:
     if not archives:
         raise Unreadable(Reason.NO_XDM)
-    limits = XdmLimits(
-        unzipped_bytes=settings.limits.unzipped_bytes,
-        entries=settings.limits.entries,
-        ratio=settings.limits.ratio,
-    )
+    limits = _archive_limits(settings, len(archives))
     submissions = [
         read_xdm(
             archive, limits, hash_check=settings.xdm.hash, lenient_uri=settings.xdm.lenient_uri
@@ -161,6 +161,17 @@ def _read_documents(
     if len(documents) > MAX_DOCUMENTS:
         raise Unreadable(Reason.ZIP_UNSAFE)
     return documents, contents
+
+
+def _archive_limits(settings: Settings, archives: int) -> XdmLimits:
+    """The limits hold for a whole mail (M-15): its archives share them, else many small bombs
+    would weigh what one may not."""
+    return XdmLimits(
+        unzipped_bytes=settings.limits.unzipped_bytes // archives,
+        entries=settings.limits.entries // archives,
+        ratio=settings.limits.ratio,
+        metadata_bytes=XdmLimits().metadata_bytes // archives,
+    )
 
 
 def _archives(mail: Mail, settings: Settings) -> tuple[bytes, ...]:

@@ -28,6 +28,8 @@ class MailRecord:
 
     `copies` counts how often these very bytes were collected from a mailbox; 0 for a mail that
     another producer dropped into the store. Until `busy_until` one worker alone sends its mails.
+    `reviewed` names its review items, so that none can go unseen; `message` is the digest of its
+    Message-ID, once read.
     """
 
     mail: str
@@ -49,6 +51,8 @@ class MailRecord:
     forwarded_to: str | None = None
     replied_to: str | None = None
     review: bool = False
+    reviewed: tuple[str, ...] = ()
+    message: str = ""
     settled_at: datetime | None = None
 
 
@@ -79,6 +83,7 @@ class DocumentRecord:
     sends: int = 0
     busy_until: datetime | None = None
     first_attempt_at: datetime | None = None
+    ended_at: datetime | None = None
     repeated: bool = False
     masks_changed: bool = False
 

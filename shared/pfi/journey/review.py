@@ -7,7 +7,7 @@ review and nowhere else (design §6.1).
 from dataclasses import dataclass, replace
 
 from pfi.errors import Unavailable
-from pfi.journey.ledger import Ledger
+from pfi.journey.ledger import Ledger, review_key
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
 from pfi.journey.ports import Ports
 from pfi.journey.records import MailState, ReviewItem
@@ -23,11 +23,16 @@ class DeadLetter:
     document: int | None
     reason: Reason
     attempts: int
+    mailbox: str | None = None
+    """Of an arrival: there `mail` is the digest of bytes, which two mailboxes may share."""
 
 
 def review(letter: DeadLetter, ports: Ports) -> Outcome:
     """One review item per stuck job and reason; recording it twice changes nothing."""
     ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
+    if letter.mailbox is not None:
+        mail, _ = ledger.mail_of(letter.mailbox, letter.mail)
+        letter = replace(letter, mail=mail, mailbox=None)
     item = ReviewItem(
         mail=letter.mail,
         step=letter.step.value,
@@ -37,7 +42,7 @@ def review(letter: DeadLetter, ports: Ports) -> Outcome:
         recorded_at=ports.now(),
     )
     fresh = ledger.record_review(item)
-    _mark(ledger, letter)
+    _mark(ledger, letter.mail, review_key(item))
     facts: dict[str, Fact] = {
         "mail": Digest(letter.mail),
         "step": letter.step,
@@ -46,16 +51,18 @@ def review(letter: DeadLetter, ports: Ports) -> Outcome:
     return Outcome(Log.REVIEW_RECORDED, facts, {Metric.REVIEW_ENTRIES: 1} if fresh else {})
 
 
-def _mark(ledger: Ledger, letter: DeadLetter) -> None:
-    """A mail still under way is now in review; one that is settled keeps its route.
+def _mark(ledger: Ledger, mail: str, key: str) -> None:
+    """A mail still under way is now in review; one that is settled keeps its route. It remembers
+    the item, which `pfi prove` asks for.
 
     Its `reason` is left alone: there settlement reads why the mail was not integrated, and a job
     delivered once more would forward an integrated mail for the reason of the review item.
     """
-    known = ledger.mail(letter.mail)
-    if known is None or known.record.review:
+    known = ledger.mail(mail)
+    if known is None or (known.record.review and key in known.record.reviewed):
         return
-    record = replace(known.record, review=True)
+    names = tuple(sorted({*known.record.reviewed, key}))
+    record = replace(known.record, review=True, reviewed=names)
     if record.state is not MailState.SETTLED:
         record = replace(record, route=Route.REVIEW)
     if not ledger.write(ledger.mail_put(record, known.revision)):

@@ -7,7 +7,7 @@ name the ambiguity of the public texts that a setting decides.
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pfi.names import Environment
+from pfi.names import Environment, SenderClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +30,19 @@ class DpiSettings:
     ack_timeout_s: float = 60
     resend_on_unknown: int = 3
     hold_s: int = 86_400
+    concurrency: int = 2
+    min_interval_s: float = 0
     crl_urls: tuple[str, ...] = ()
+
+    @property
+    def exchange_s(self) -> float:
+        """The longest that an exchange may take."""
+        return self.connect_timeout_s + self.ack_timeout_s
+
+    @property
+    def paced(self) -> bool:
+        """One message at a time: a single connection, or a pause after each message."""
+        return self.concurrency <= 1 or self.min_interval_s > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +57,15 @@ class MailboxSettings:
     reply_to: str = ""
     service_name: str = ""
     service_code: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedSettings:
+    """One identity repository that feeds the patient base of one establishment by IHE PAM."""
+
+    id: str
+    establishment: str
+    ipp_authority: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +87,14 @@ class OperatorSettings:
     mails_per_run: int = 50
     run_budget_s: float = 40
     fetch_attempts: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderSettings:
+    """Domains of one sort of senders, for the dashboards only: nothing is decided by it."""
+
+    kind: SenderClass
+    suffixes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +156,10 @@ class Settings:
     environment: Environment = Environment.PRODUCTION
     mailboxes: tuple[MailboxSettings, ...] = ()
     dpis: tuple[DpiSettings, ...] = ()
+    feeds: tuple[FeedSettings, ...] = ()
     operator: OperatorSettings = field(default_factory=OperatorSettings)
     trusted_suffixes: tuple[str, ...] = (".mssante.fr",)
+    senders: tuple[SenderSettings, ...] = ()
     match: MatchSettings = field(default_factory=MatchSettings)
     mdn: MdnSettings = field(default_factory=MdnSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
@@ -151,3 +182,8 @@ class Settings:
     def dpi(self, dpi_id: str) -> DpiSettings | None:
         """The DPI interface of that id, None when it is not configured (any more)."""
         return next((d for d in self.dpis if d.id == dpi_id), None)
+
+    def lane(self, mailbox_id: str) -> str:
+        """The DPI whose lane the documents of a mailbox take; empty when it has none (any more)."""
+        mailbox = self.mailbox(mailbox_id)
+        return mailbox.dpi if mailbox else ""

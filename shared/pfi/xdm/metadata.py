@@ -4,6 +4,7 @@ Elements are known by namespace and local name, whatever the prefix, the order a
 """
 
 import re
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -28,7 +29,9 @@ _PATIENT_ID: Final = "58a6f841-87b3-4a3e-92fd-a8ffeff98427"
 _SET_UNIQUE_ID: Final = "96fdda7c-d067-4183-912e-bf5ee74998a8"
 _SET_PATIENT_ID: Final = "6b5aea1a-874d-4603-a4bc-96a0a7b38446"
 _SOURCE_ID: Final = "554ac39e-e3fe-47fe-b233-965d2a147832"
-_PART: Final = re.compile(r"(\d+)\|(.*)", re.DOTALL)
+_PART: Final = re.compile(r"([0-9]{1,4})\|(.*)", re.DOTALL)
+_MOST_FICHES: Final = 500
+"""As many as an archive may hold files; each is looked for among all of them."""
 
 _REPLACES: Final = frozenset({"rplc", "xfrm_rplc"})
 _IGNORED: Final = frozenset({"apnd", "xfrm", "signs"})
@@ -97,7 +100,7 @@ class _Links:
     """The associations, sorted by what they mean."""
 
     members: set[str] = field(default_factory=set)
-    replaces: list[tuple[str, str]] = field(default_factory=list)
+    replaces: dict[str, tuple[str, ...]] = field(default_factory=dict)
     withdrawn: list[str] = field(default_factory=list)
     ignored: bool = False
 
@@ -111,7 +114,7 @@ def read(content: bytes) -> Metadata:
     # An availability update of a document that is not here is not part of the volet (§2.4, 5).
     if any(target not in ids for target in links.withdrawn):
         raise Unreadable(Reason.ACTION_UNKNOWN)
-    if not nodes:
+    if not 0 < len(nodes) <= _MOST_FICHES:
         raise Unreadable(Reason.METADATA_INVALID)
     entries = tuple(_entry(node, objects, links) for node in nodes)
     submission_set = _submission_set(objects)
@@ -150,8 +153,14 @@ def _children(node: etree._Element, *path: str) -> Iterator[etree._Element]:
             yield from _children(child, *rest) if rest else [child]
 
 
+_OWNERS: Final = ("ExtrinsicObject", "RegistryPackage")
+
+
 class _Objects:
-    """The list of registry objects; what hangs on one of them may also stand beside it."""
+    """The list of registry objects; what hangs on one of them may also stand beside it.
+
+    Beside, it names its owner: an id that two objects share would name neither.
+    """
 
     def __init__(self, listed: etree._Element) -> None:
         self._listed = listed
@@ -162,6 +171,10 @@ class _Objects:
         ):
             for node in self.all(kind):
                 self._beside.setdefault(node.get(owner, ""), []).append(node)
+        self._beside.pop("", None)
+        owners = Counter(node.get("id", "") for kind in _OWNERS for node in self.all(kind))
+        if any(owners[name] > 1 for name in self._beside):
+            raise Unreadable(Reason.METADATA_INVALID)
 
     def all(self, kind: str) -> Iterator[etree._Element]:
         return _children(self._listed, kind)
@@ -172,17 +185,18 @@ class _Objects:
 
 
 def _links(objects: _Objects) -> _Links:
-    links = _Links()
+    links, replaces = _Links(), defaultdict[str, list[str]](list)
     for node in objects.all("Association"):
         source, target = node.get("sourceObject", ""), node.get("targetObject", "")
         kind = node.get("associationType", "").strip().rpartition(":")[2].lower()
         if kind == "hasmember":
             links.members.add(target)
         elif kind in _REPLACES:
-            links.replaces.append((source, target))
+            replaces[source].append(target)
         elif kind == "updateavailabilitystatus":
             links.withdrawn.append(target)
         links.ignored |= kind in _IGNORED or kind == "updateavailabilitystatus"
+    links.replaces = {source: tuple(targets) for source, targets in replaces.items()}
     return links
 
 
@@ -203,7 +217,7 @@ def _entry(node: etree._Element, objects: _Objects, links: _Links) -> DocumentEn
         creation_time="".join(slots.get("creationtime", [])),
         action=_action(slots),
         confidentiality=tuple(_codes(node, objects, _CONFIDENTIALITY)),
-        replaces=tuple(target for source, target in links.replaces if source == name),
+        replaces=links.replaces.get(name, ()),
     )
 
 

@@ -240,7 +240,7 @@ def test_wrong_words_are_refused_with_the_usage(capsys, words):
     with pytest.raises(SystemExit) as ended:
         main(words)
     assert ended.value.code == 2
-    assert "usage: pfi" in capsys.readouterr().err
+    assert "usage : pfi" in capsys.readouterr().err
 
 
 # words

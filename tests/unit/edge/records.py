@@ -50,8 +50,8 @@ class Queues:
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     fault: Exception | None = None
 
-    def postpone(self, step: Step, receipt: str, seconds: int) -> None:
-        self.calls.append(("postpone", step, receipt, seconds))
+    def postpone(self, queue: str, receipt: str, seconds: int) -> None:
+        self.calls.append(("postpone", queue, receipt, seconds))
 
     def dead_letter(self, step: Step, body: str, reason: Reason) -> None:
         if self.fault:

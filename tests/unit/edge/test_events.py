@@ -35,7 +35,7 @@ def test_keys_come_url_encoded_and_the_folder_is_the_mailbox(announced, key):
 
 
 @pytest.mark.parametrize(
-    "key", ["documents/app/1.eml", "Incoming/app/1.eml", "1.eml", "x/incoming/1"]
+    "key", ["documents/app/1.eml", "Incoming/app/1.eml", "1.eml", "x/incoming/1", "incoming"]
 )
 def test_a_foreign_prefix_is_no_arrival(key):
     assert places(arrival(key)) == []
@@ -106,7 +106,7 @@ def test_a_dead_arrival_is_the_mail_of_its_name():
 def test_a_name_that_is_no_digest_is_told_by_its_own():
     """Another producer may have put a patient's name there."""
     [letter] = letters(arrival("incoming/app/ZQXNOM.eml"), queue="pfi-parse-dlq")
-    assert letter.mail == hashlib.sha256(b"ZQXNOM").hexdigest()
+    assert letter.mail == hashlib.sha256(b"incoming/app/ZQXNOM.eml").hexdigest()
 
 
 def test_each_arrival_of_one_event_is_a_letter_of_its_own():

@@ -12,7 +12,9 @@ from pfi.edge.settings import (
     needed,
     read_settings,
 )
+from pfi.edge.wiring import STOPPING_S, Services
 from pfi.errors import Misconfigured
+from pfi.journey.push import LIFE_S
 from pfi.journey.settings import Settings
 from pfi.names import Environment, Step
 from tests.doubles.drive import HOSPITAL
@@ -76,6 +78,21 @@ def test_the_environment_names_what_the_function_was_given():
     assert (found.name, found.bucket) == ("ght", "")
     assert dict(found.queues) == {Step.PUSH: "https://q/push"}
     assert dict(found.dead_letters) == {Step.PARSE: "https://q/dlq"}
+
+
+def test_a_lane_is_named_after_the_queue_of_push_and_its_dpi():
+    told = {"PFI_QUEUE_PUSH": "https://q/pfi-push", "PFI_LANES": "chi,psy-2"}
+    assert environment(told).lanes == {
+        "chi": "https://q/pfi-push-chi",
+        "psy-2": "https://q/pfi-push-psy-2",
+    }
+    assert environment({"PFI_LANES": "chi"}).lanes == {}
+
+
+def test_a_worker_is_gone_a_moment_after_the_time_that_the_stack_gives_its_function():
+    """Until then what it holds is its own; a function that is not told has the longest time."""
+    assert Services(environment({"PFI_TIMEOUT_S": "20"})).life_s == 20 + STOPPING_S
+    assert Services(environment({})).life_s == LIFE_S
 
 
 def test_a_name_that_the_function_cannot_work_without_is_for_an_operator():

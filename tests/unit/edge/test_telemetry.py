@@ -5,8 +5,9 @@ import json
 import pytest
 
 from pfi.edge.telemetry import NAMESPACE, Telemetry, frames
-from pfi.journey.outcome import Code, Digest, Log, Metric, Outcome
-from pfi.names import Reason, Route, Step
+from pfi.errors import Misconfigured, Unavailable
+from pfi.journey.outcome import Code, Configured, Digest, Log, Metric, Outcome
+from pfi.names import Reason, Route, SenderClass, Step
 from tests.unit.edge.records import listen, told
 
 MAIL = Digest("ab" * 32)
@@ -36,7 +37,22 @@ def test_every_line_of_the_catalogue_can_be_written_at_its_level(log, capsys):
     assert log.level in {"INFO", "WARNING", "ERROR"}
 
 
-@pytest.mark.parametrize("metric", [each for each in Metric if each is not Metric.MAILS_SETTLED])
+SPLIT = {
+    Metric.MAILS_SETTLED: [["route"], ["route", "reason"]],
+    Metric.INTEGRATED_SHARE: [["establishment"], ["sender"]],
+    Metric.DOCUMENTS_REFUSED: [["dpi"]],
+    Metric.DPI_ROUND_TRIP_MS: [["dpi"]],
+}
+EVERY = {
+    "route": Route.FORWARDED,
+    "reason": Reason.UNKNOWN_PATIENT,
+    "establishment": Configured("ch-a"),
+    "sender": SenderClass.LABORATORY,
+    "dpi": Configured("dpi-ch"),
+}
+
+
+@pytest.mark.parametrize("metric", [each for each in Metric if each not in SPLIT])
 def test_a_metric_is_one_emf_line_and_no_service_is_a_dimension(metric, capsys):
     """Powertools adds `service` by itself; an alarm on the plain metric would never ring."""
     facts = {"mail": MAIL, "step": Step.PUSH}
@@ -50,24 +66,52 @@ def test_a_metric_is_one_emf_line_and_no_service_is_a_dimension(metric, capsys):
     assert set(line) == {"_aws", metric.value, *dimensions}
 
 
-def test_settled_mails_are_counted_by_route(capsys):
-    facts = {"mail": MAIL, "route": Route.FORWARDED}
+@pytest.mark.parametrize("metric", SPLIT)
+def test_a_metric_is_split_by_its_closed_facts_once_per_set(metric, capsys):
+    facts = {"mail": MAIL, **EVERY}
+    [told_of], lines = emitted(Outcome(Log.MAIL_SETTLED, facts, {metric: 1}), capsys)
+    assert [sets(line) for line in lines] == SPLIT[metric]
+    for line in lines:
+        assert all(line[name] == told_of[name] for name in sets(line))
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (Misconfigured(Reason.CERTIFICATE), {"StepErrors", "Misconfigured"}),
+        (Unavailable(Reason.DPI_UNAVAILABLE), {"StepErrors"}),
+    ],
+)
+def test_what_an_operator_must_mend_is_counted_apart(error, told, capsys):
+    Telemetry(Step.PUSH).failed(error)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    counted = [line["_aws"]["CloudWatchMetrics"][0] for line in lines if "_aws" in line]
+    assert {each["Metrics"][0]["Name"] for each in counted} == told
+
+
+def sets(line):
+    [names] = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
+    return names
+
+
+def test_a_mail_without_reason_is_counted_by_route_only(capsys):
+    facts = {"mail": MAIL, "route": Route.INTEGRATED, "reason": None}
     _, [line] = emitted(Outcome(Log.MAIL_SETTLED, facts, {Metric.MAILS_SETTLED: 1}), capsys)
-    [directive] = line["_aws"]["CloudWatchMetrics"]
-    assert directive["Dimensions"] == [["route"]]
-    assert line["route"] == "forwarded"
+    assert sets(line) == ["route"]
+    assert line["route"] == "integrated"
 
 
 @pytest.mark.parametrize(
     ("metric", "unit"),
     [
         (Metric.DPI_ROUND_TRIP_MS, "Milliseconds"),
+        (Metric.ARRIVAL_TO_ACK_MS, "Milliseconds"),
         (Metric.POLL_AGE_SECONDS, "Seconds"),
         (Metric.REVIEW_ENTRIES, "Count"),
     ],
 )
 def test_a_metric_has_its_unit(metric, unit, capsys):
-    _, [line] = emitted(Outcome(Log.MAIL_READ, counts={metric: 1}), capsys)
+    _, [line] = emitted(Outcome(Log.MAIL_READ, EVERY, {metric: 1}), capsys)
     [directive] = line["_aws"]["CloudWatchMetrics"]
     assert directive["Metrics"] == [{"Name": metric.value, "Unit": unit}]
 

@@ -72,13 +72,13 @@ def test_what_may_succeed_later_comes_back_after_a_growing_pause(
 ):
     answer, _ = call(raising(family(Reason.DPI_UNAVAILABLE)), received=received)
     assert answer == BACK
-    assert sandbox.jobs.calls == [("postpone", Step.MATCH, "r1", seconds)]
+    assert sandbox.jobs.calls == [("postpone", "pfi-match", "r1", seconds)]
 
 
 def test_what_an_operator_must_repair_comes_back_after_the_longest_pause(sandbox):
     answer, _ = call(raising(Misconfigured(Reason.CERTIFICATE)))
     assert answer == BACK
-    assert sandbox.jobs.calls == [("postpone", Step.MATCH, "r1", 4000)]
+    assert sandbox.jobs.calls == [("postpone", "pfi-match", "r1", 4000)]
 
 
 def test_a_pause_has_a_jitter_and_never_exceeds_what_sqs_allows(sandbox, monkeypatch):

@@ -1,9 +1,11 @@
 """Turns in a chain: order, exclusion, repeats (design decision 13, Q-29)."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from pfi.journey.chains import Chain, Link, Turn, turn
-from pfi.names import Integration
+from pfi.names import Event, Integration
 
 
 def link(holder, order="1", version="v1", integration=Integration.WAITING):
@@ -84,3 +86,28 @@ def test_links_of_the_same_instant_keep_the_order_of_joining():
 
 def test_joining_twice_changes_nothing():
     assert chain(link("a"), link("a")) == chain(link("a"))
+
+
+ARRIVED = datetime(2026, 5, 14, 9, 0, tzinfo=UTC)
+GRACE = timedelta(seconds=120)
+
+
+def _place(event: Event, seconds: int, chain: Chain | None = None) -> str:
+    return (chain or Chain()).place(event, ARRIVED + timedelta(seconds=seconds), GRACE)
+
+
+def test_what_arrives_within_the_grace_of_its_replacement_or_deletion_goes_before_it():
+    assert _place(Event.NEW, 119) < _place(Event.REPLACE, 0)
+    assert _place(Event.REPLACE, 119) < _place(Event.DELETE, 0)
+
+
+def test_what_arrives_later_than_that_keeps_the_order_of_arrival():
+    assert _place(Event.REPLACE, 0) < _place(Event.NEW, 121)
+    assert _place(Event.DELETE, 0) < _place(Event.REPLACE, 121)
+
+
+def test_the_deletion_of_a_known_document_stands_right_behind_it():
+    last = Link(holder="a#0001", order=_place(Event.REPLACE, 0), version="v", masks="")
+    chain = Chain().joined(last)
+    assert _place(Event.DELETE, 1, chain) == last.order
+    assert _place(Event.DELETE, 500, chain) == (ARRIVED + timedelta(seconds=500)).isoformat()

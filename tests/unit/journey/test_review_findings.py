@@ -3,8 +3,11 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from pfi.errors import OutcomeUnknown, Unavailable
 from pfi.journey.collect import by_age
+from pfi.journey.reading import read_mail
 from pfi.mail.inbound import read
 from pfi.names import Integration, Reason, Route
 from tests.data.builders import LEA, document, mail, xdm_zip
@@ -45,3 +48,31 @@ def test_an_answer_lost_before_the_dpi_went_away_is_told_as_perhaps_integrated()
     assert (found.route, found.reason) == (Route.REVIEW, Reason.DPI_OUTCOME_UNKNOWN.value)
     assert end.integration is Integration.UNKNOWN
     assert drive.ports.now() - end.first_attempt_at >= timedelta(seconds=600)
+
+
+@pytest.mark.parametrize(
+    "date",
+    ["Fri, 31 Dec 9999 23:59:59 -1200", "Mon, 01 Jan 0001 00:00:00 +2359", "1" * 5_000, "(" * 999],
+)
+def test_a_mail_whose_date_has_no_paris_time_takes_the_time_of_its_arrival(date):
+    """A date at the end of the calendar once stopped the message of a sound document."""
+    drive = Drive()
+    [found] = drive.process(mail(xdm_zip([document(LEA)]), date=date))
+    assert found.route is Route.INTEGRATED
+
+
+def test_the_archives_of_a_mail_share_its_limits():
+    """Many small bombs weigh what one may not."""
+    limits = replace(HOSPITAL.limits, unzipped_bytes=400_000)
+    whole = [
+        xdm_zip([document(LEA, document_id=f"2.25.{n}", payload=b"%PDF" + bytes(100_000))])
+        for n in (1, 2, 3)
+    ]
+    one, *others = whole
+    more = [(f"IHE_XDM_{n}.zip", "application/zip", each) for n, each in enumerate(others)]
+    settings = replace(HOSPITAL, limits=limits)
+    read_mails = [
+        read_mail(mail(one, attachments=attached), HOSPITAL.mailboxes[0], settings).dossier
+        for attached in ([], more[:1], more)
+    ]
+    assert [each.reason for each in read_mails] == [None, None, Reason.ZIP_UNSAFE.value]

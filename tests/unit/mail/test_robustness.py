@@ -10,51 +10,27 @@ import pytest
 from pfi.mail import mdn
 from pfi.mail.inbound import read
 from pfi.mail.outbound import Cause, ForwardStyle, failure_notice, forward
-from pfi.mail.reports import bounced_message_id, read_disposition
-from pfi.mail.rules import MailPolicy, answer_address, archives, kind, mdn_request, opened
+from pfi.mail.rules import archives
 from pfi.names import Reason
-from tests.unit.mail.awkward import FOUND, ORIGINALS, WITHOUT
+from tests.unit.mail.asked import everything
+from tests.unit.mail.awkward import ORIGINALS
 from tests.unit.mail.letters import (
     FALLBACK,
-    OWN,
     dispatch,
-    forwarded,
     head,
     in_base64,
-    inner_multipart,
     letter,
     mdn_part,
     multipart,
     part,
     pdf_part,
-    plain,
     report,
     text_part,
     zip_part,
 )
+from tests.unit.mail.mutants import SHAPES, mutant, oracle, ours
 
-POLICY = MailPolicy(own_addresses=frozenset({OWN}))
 CAUSE = Cause.of(Reason.OTHER)
-
-
-def everything(raw):
-    """All that the product ever asks of a mail."""
-    mail = read(raw)
-    told = [mail.subject, mail.date, mail.sender, mail.message_id, mail.reply_to, mail.header("to")]
-    told += [mail.return_path or "", *mail.recipients, *(p.filename for p in mail.parts)]
-    assert not [t for t in told if any(ord(c) < 32 or 127 <= ord(c) < 160 for c in t)]
-    for found in mail.parts:
-        assert 0 <= found.start <= found.end <= len(raw)
-        mail.content(found)
-    "".join([mail.text, *told]).encode()
-    archives(opened(mail))
-    return (
-        kind(mail, POLICY.own_addresses),
-        answer_address(mail, POLICY),
-        mdn_request(mail, POLICY),
-        bounced_message_id(mail),
-        read_disposition(mail),
-    )
 
 
 def _seeds():
@@ -65,44 +41,18 @@ def _seeds():
     return [*small, status, report("disposition-notification", notification, letter())]
 
 
-HOSTILE = (
-    *(b"\r\n", b"\n", b"\r", b"\0", b'"', b"\\", b";", b"(", b"<", b"--=_fictif", b"--", b"%"),
-    *(b"=?utf-8?b?", b"?=", b"\xff", b"\xc3", b"*0*=", b"PK", b"boundary=", b"\r\nX-Loop: a@b"),
-    b"Content-Type: multipart/mixed; boundary=\r\n",
-)
-
-
-def _mutant(chance, seed):
-    raw = bytearray(seed)
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(len(raw) + 1)
-        until = min(len(raw), at + chance.randint(0, 40))
-        what = chance.randrange(5)
-        if what == 0:
-            raw[at:until] = b""
-        elif what == 1:
-            raw[at:at] = chance.choice(HOSTILE)
-        elif what == 2:
-            raw[at:until] = chance.randbytes(until - at)
-        elif what == 3:
-            raw[at:at] = raw[at:until] * chance.randint(1, 4)
-        else:
-            del raw[chance.randrange(len(raw) + 1) :]
-    return bytes(raw)
-
-
 def test_no_mutant_of_a_mail_raises():
     chance = random.Random(20260514)
     seeds = _seeds()
     for _ in range(1500):
-        everything(_mutant(chance, chance.choice(seeds)))
+        everything(mutant(chance, chance.choice(seeds)))
 
 
 def test_every_mutant_can_be_forwarded_whole():
     chance = random.Random(4145)
     seeds = _seeds()
     for _ in range(150):
-        raw = _mutant(chance, chance.choice(seeds))
+        raw = mutant(chance, chance.choice(seeds))
         owed = dispatch(raw, to=FALLBACK)
         for out in (forward(owed, CAUSE), failure_notice(owed, CAUSE), mdn.error(owed, CAUSE)):
             back = read(out.content)
@@ -112,50 +62,11 @@ def test_every_mutant_can_be_forwarded_whole():
 
 # The stdlib as oracle -------------------------------------------------------------------------
 
-SHAPES = {
-    "plain": plain("Bonjour\r\nà tous\r\n"),
-    "letter": letter(),
-    "with pdf": letter(pdf_part()),
-    "nested": multipart([inner_multipart([text_part(), zip_part()]), pdf_part()]),
-    "alternative": multipart([text_part(), part("text/html", "<p>x")], subtype="alternative"),
-    "bare LF": letter().replace(b"\r\n", b"\n"),
-    "not closed": multipart([text_part(), zip_part()], closed=False),
-    "empty part": multipart([b"", text_part()]),
-    "preamble": FOUND["preamble and epilogue"],
-    "prefix boundary": FOUND["boundary that begins another"],
-    "sections": FOUND["RFC 2231 sections"],
-    "name only": FOUND["name only"],
-    "quoted-printable": FOUND["quoted-printable"],
-    "unquoted boundary": FOUND["unquoted boundary"],
-    "no header": FOUND["no blank line before the base64"],
-    "header only": WITHOUT["header only"],
-    "html": WITHOUT["html only"],
-    "attached message": forwarded(letter()),
-}
-
-
-def _oracle(message):
-    """Leaves as the stdlib sees them, an attached message staying whole."""
-    if message.get_content_maintype() == "multipart" and message.is_multipart():
-        return [leaf for one in message.get_payload() for leaf in _oracle(one)]
-    name = email.utils.collapse_rfc2231_value(message.get_filename() or "")
-    if message.get_content_type() == "message/rfc822":
-        return [("message/rfc822", name, message.get_payload(0)["Subject"])]
-    return [(message.get_content_type(), name, message.get_payload(decode=True))]
-
-
-def _ours(mail):
-    for found in mail.parts:
-        content = mail.content(found)
-        attached = found.content_type == "message/rfc822"
-        told = read(content).subject if attached else content
-        yield found.content_type, found.filename, told
-
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_stdlib_sees_the_same_leaves(shape):
     raw = SHAPES[shape]
-    assert list(_ours(read(raw))) == _oracle(email.message_from_bytes(raw))
+    assert list(ours(read(raw))) == oracle(email.message_from_bytes(raw))
 
 
 @pytest.mark.parametrize("shape", SHAPES)

@@ -55,6 +55,9 @@ FAULTS = [
     ('customer_gateway = "203.0.113.5"', 'customer_gateway = ""', "requis par link"),
     ("poll_age_s = 300", "pol_age_s = 300", "refusé par la pile"),
     ("hold_s = 86400", "hold_s = -1", "valeur positive"),
+    ("concurrency = 2                   #", "concurrency = 1001 #", "de 1 à 1000"),
+    ("min_interval_s = 0 ", "min_interval_s = 5 ", "écrire concurrency = 1"),
+    ("min_interval_s = 0 ", "min_interval_s = -1 ", "valeur positive"),
     ('crl_urls = ["http://igc', 'crl_urls = ["ldap://igc', "http:// ou https://"),
 ]  # fmt: skip
 

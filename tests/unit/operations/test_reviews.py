@@ -49,10 +49,10 @@ class Queues:
         self.drive = drive
         self.fault = None
 
-    def send(self, step, job):
+    def send(self, step, job, lane=""):
         if self.fault:
             raise self.fault
-        self.drive.ports.jobs.send(step, job)
+        self.drive.ports.jobs.send(step, job, lane)
 
     def arrive(self, key):
         self.drive.ports.store.arrivals.append(key)
@@ -193,10 +193,10 @@ def test_an_older_version_never_leaves_after_a_newer_one(hospital):
 
 
 def held_for_the_dpi(hospital):
-    hospital.ports.hospital.answers = [Unavailable(Reason.DPI_UNAVAILABLE)] * 99
+    hospital.ports.hospital.answers = ["AR"] * 99
     [found] = hospital.process(letter())
     hospital.ports.hospital.answers = []
-    assert hospital.waiting() == [("push", "PFI-DPI-01")]
+    assert hospital.waiting() == [("push", "PFI-DPI-02")]
     return found
 
 

@@ -1,0 +1,1 @@
+"""A scripted scenario of faults on the deployed laptop; at its end every mail is accounted for."""

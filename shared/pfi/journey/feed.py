@@ -1,0 +1,190 @@
+"""One message of the identity repository: read, applied to the patient base, answered.
+
+The answer AA leaves after the base is written. What cannot be applied goes to review with AE, so
+that the feed goes on; when our own store is down the answer is AR, and the sender comes again.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from pfi.errors import Unavailable, Unreadable
+from pfi.hl7 import adt as pam
+from pfi.hl7.adt import Adt
+from pfi.hl7.pid import Authority
+from pfi.ins.concordance import inactive, qualified
+from pfi.ins.events import Change, IdentityEvent, Note
+from pfi.ins.feeding import Applied, apply
+from pfi.ins.identity import PatientRecord
+from pfi.journey.ledger import Ledger
+from pfi.journey.message import local_time
+from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
+from pfi.journey.patient_base import FeedPorts, Filed, Revision
+from pfi.journey.records import ReviewItem
+from pfi.journey.settings import FeedSettings
+from pfi.names import Reason, Step
+
+TRIES: Final = 8
+"""Against other writers of the same identities."""
+FED_EVERY: Final = timedelta(minutes=1)
+AHEAD: Final = timedelta(days=1)
+"""A statement from later than this would shut the identity for every real one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The ACK for the sender, and what is told of it."""
+
+    ack: bytes
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    applied: Applied
+    before: Mapping[str, Filed]
+    repeated: bool = False
+
+
+def feed(raw: bytes, source: FeedSettings, ports: FeedPorts) -> Answer:
+    """Apply one ADT message; every message gets an answer."""
+    return _Feed(raw, source, ports, pam.read(raw), hashlib.sha256(raw).hexdigest()).answer()
+
+
+def apply_event(
+    event: IdentityEvent, establishment: str, message: str, ports: FeedPorts
+) -> _Written:
+    """Write one event, whatever it was read from; compare-and-set until it succeeds."""
+    for _ in range(TRIES):
+        first = ports.base.read(establishment, event.ipps, message)
+        written = _Written(Applied((), frozenset()), {}, repeated=True)
+        if not first.heard:
+            known = _family(first.identities, event.ipps, establishment, ports)
+            applied = apply(event, {ipp: filed.kept for ipp, filed in known.items()})
+            written = _Written(applied, known)
+        if first.heard or _write(written, establishment, message, ports):
+            if _silent(first.fed_at, ports):
+                ports.base.note_fed(establishment, ports.now())
+            return written
+    raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+
+def _write(written: _Written, establishment: str, message: str, ports: FeedPorts) -> bool:
+    known = written.before
+    changes = [Revision(kept, known.get(kept.identity.ipp)) for kept in written.applied.changes]
+    return ports.base.write(establishment, changes, message, ports.now())
+
+
+def _silent(fed_at: datetime | None, ports: FeedPorts) -> bool:
+    """One sign of life a minute is enough: every message of a hospital would write that row."""
+    return fed_at is None or ports.now() - fed_at >= FED_EVERY
+
+
+def _family(
+    found: Mapping[str, Filed], ipps: Iterable[str], establishment: str, ports: FeedPorts
+) -> dict[str, Filed]:
+    """The identities and all that hang together with them."""
+    known, asked = dict(found), set(ipps)
+    while wanted := {i for f in found.values() for i in f.kept.identity.neighbours()} - asked:
+        asked |= wanted
+        found = ports.base.read(establishment, sorted(wanted)).identities
+        known |= found
+    return known
+
+
+@dataclass(frozen=True, slots=True)
+class _Feed:
+    raw: bytes
+    source: FeedSettings
+    ports: FeedPorts
+    adt: Adt
+    message: str
+
+    def answer(self) -> Answer:
+        try:
+            return self._applied()
+        except Unavailable as fault:
+            outcome = Outcome(Log.FEED_POSTPONED, self._facts(reason=fault.reason))
+            return Answer(self._ack("AR", fault.reason, "207"), outcome)
+
+    def _applied(self) -> Answer:
+        try:
+            event = pam.event(self.adt, Authority.of(self.source.ipp_authority))
+            self._in_time(event)
+            if event.change is Change.NONE:
+                return Answer(self._ack("AA"), Outcome(Log.FEED_IGNORED, self._facts()))
+            written = apply_event(event, self.source.establishment, self.message, self.ports)
+        except Unreadable as fault:
+            return self._refused(fault.reason, fault.code or "207")
+        if written.repeated:
+            return Answer(self._ack("AA"), Outcome(Log.FEED_REPEATED, self._facts()))
+        if Note.CIRCLE in written.applied.notes:
+            return self._refused(Reason.FEED_CONTRADICTORY, "207")
+        return Answer(self._ack("AA"), self._done(event, written))
+
+    def _in_time(self, event: IdentityEvent) -> None:
+        latest = pam.utc(self.ports.now() + AHEAD)
+        if any(at > latest for at in (event.at, *(each.stated_at for each in event.subjects))):
+            raise Unreadable(Reason.FEED_TIME, code="102")
+
+    def _done(self, event: IdentityEvent, written: _Written) -> Outcome:
+        notes = {note.value: True for note in sorted(written.applied.notes)}
+        facts = self._facts(change=event.change, identities=len(written.applied.changes), **notes)
+        counts: dict[Metric, float] = {Metric.FEED_MESSAGES: 1}
+        twice = sum(map(self._held_twice, _newly_qualified(written)))
+        if twice:
+            counts[Metric.INS_HELD_TWICE] = twice
+        return Outcome(Log.FEED_APPLIED, facts, counts)
+
+    def _held_twice(self, record: PatientRecord) -> bool:
+        """Both stay: documents get PFI-ID-02 until the hospital merges them (B-08)."""
+        own = (record.matricule, record.oid)
+        found = self.ports.base.find(self.source.establishment, *own)
+        holders = [
+            each
+            for each in found
+            if qualified(each) and not inactive(each) and (each.matricule, each.oid) == own
+        ]
+        return len(holders) > 1
+
+    def _refused(self, reason: Reason, error: str) -> Answer:
+        """Kept for a person; the sender is told not to send it again."""
+        self.ports.store.put_message(self.message, self.raw)
+        ledger = Ledger(self.ports.table, self.ports.now, self.ports.settings.ledger_days)
+        item = ReviewItem(
+            mail=self.message,
+            step=Step.FEED.value,
+            document=None,
+            reason=reason.value,
+            attempts=1,
+            recorded_at=self.ports.now(),
+        )
+        counts = {Metric.REVIEW_ENTRIES: 1.0} if ledger.record_review(item) else {}
+        outcome = Outcome(Log.FEED_REFUSED, self._facts(reason=reason), counts)
+        return Answer(self._ack("AE", reason, error), outcome)
+
+    def _facts(self, **more: Fact) -> dict[str, Fact]:
+        return {"message": Digest(self.message), **more}
+
+    def _ack(self, code: str, reason: Reason | None = None, error: str = "") -> bytes:
+        return pam.acknowledgement(
+            self.adt,
+            code,
+            now=local_time(self.ports.now()),
+            control_id=self.message[:20],
+            reason=reason,
+            error=error,
+        )
+
+
+def _newly_qualified(written: _Written) -> list[PatientRecord]:
+    """Records whose official INS is another than before."""
+    now = [kept.record for kept in written.applied.changes if qualified(kept.record)]
+    return [record for record in now if _former_ins(record, written) != record.matricule]
+
+
+def _former_ins(record: PatientRecord, written: _Written) -> str:
+    filed = written.before.get(record.ipp)
+    return filed.kept.record.matricule if filed and qualified(filed.kept.record) else ""

@@ -1,0 +1,152 @@
+"""The hourly account: which part it takes, and what it says when its time does not suffice."""
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from pfi.edge import prove
+from pfi.edge.prove import PER_RUN, SLICES, Audit, Wanted, due
+from pfi.journey.outcome import Log, Metric, Outcome
+from pfi.journey.records import MailRecord, MailState
+from pfi.names import Step
+from tests.data.builders import LEA, document, mail, xdm_zip
+from tests.doubles.drive import Drive
+
+NOON = datetime(2026, 5, 14, 12, tzinfo=UTC)
+
+
+@dataclass
+class Told:
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def emit(self, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+@dataclass
+class Installation:
+    """The doubles of a hospital, as the function sees it: listings, depths, the index."""
+
+    drive: Drive
+    later: timedelta = timedelta(hours=1)
+    jobs_of_match: int = 0
+
+    @property
+    def ports(self) -> SimpleNamespace:
+        store, table = self.drive.ports.store, self.drive.ports.table
+        keys = [*store.objects, *(f"documents/{mail}/dossier.json" for mail in store.dossiers)]
+
+        def listed(prefix: str) -> list[tuple[str, datetime]]:
+            return [(key, self.drive.clock()) for key in keys if key.startswith(prefix)]
+
+        def indexed(pk: str) -> list[object]:
+            rows = [row for row in table.rows.values() if row.sk == "MAIL"]
+            opened = [r for r in rows if r.data["state"] != "settled"]
+            return [r for r in opened if pk == f"MAIL#open#{r.data['mail'][0]}"]
+
+        return SimpleNamespace(
+            settings=self.drive.ports.settings,
+            now=lambda: self.drive.clock() + self.later,
+            names=SimpleNamespace(
+                mail_days=30, queues={Step.MATCH: "match"}, dead_letters={}, lanes={}
+            ),
+            store=SimpleNamespace(listed=listed),
+            table=SimpleNamespace(
+                get=table.get, partition=table.partition, write=table.write, indexed=indexed
+            ),
+            jobs=SimpleNamespace(depth=lambda _: self.jobs_of_match),
+        )
+
+    def audit(self, wanted: Wanted | None = None, left_s: float = 600) -> list[Outcome]:
+        told = Told()
+        every = [f"{number:02x}" for number in range(SLICES)]
+        wanted = wanted or Wanted(every, timedelta(minutes=15))
+        Audit(self.ports, told, lambda: left_s, wanted).run()  # type: ignore[arg-type]  # doubles
+        return told.outcomes
+
+
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch):
+    monkeypatch.setattr(prove, "sleep", lambda _: None)
+
+
+@pytest.fixture
+def hospital():
+    drive = Drive()
+    entries = [document(LEA, document_id=f"2.25.72.{n}.1", set_id=f"2.25.72.{n}") for n in (1, 2)]
+    drive.process(*(mail(xdm_zip([e]), message_id=f"<{e.unique_id}@l.fr>") for e in entries))
+    return Installation(drive)
+
+
+def mails_of(drive: Drive) -> list[MailRecord]:
+    return [drive.mail(p.removeprefix("MAIL#")) for p, s in drive.ports.table.rows if s == "MAIL"]
+
+
+def test_a_day_of_runs_takes_every_slice_and_each_day_begins_elsewhere():
+    day = [digits for hour in range(24) for digits in due(NOON + timedelta(hours=hour))]
+    assert set(day) == {f"{number:02x}" for number in range(SLICES)}
+    assert len(due(NOON)) == PER_RUN
+    assert due(NOON) != due(NOON + timedelta(days=1))
+
+
+def test_an_account_that_closes_is_told_with_its_counts(hospital):
+    [end] = hospital.audit()
+    assert end.log is Log.ACCOUNT_PROVEN
+    assert (end.facts["mails"], end.facts["faults"], end.facts["unproven"]) == (2, 0, 0)
+    assert end.counts == {Metric.MAILS_UNACCOUNTED: 0.0, Metric.SLICES_UNPROVEN: 0.0}
+
+
+@pytest.mark.parametrize("what", ["incoming/", "0001.xml"])
+def test_a_body_that_is_gone_is_named_and_counted(hospital, what):
+    store = hospital.drive.ports.store
+    gone = next(key for key in store.objects if what in key)
+    del store.objects[gone]
+    fault, end = hospital.audit()
+    assert fault.log is Log.MAIL_UNACCOUNTED
+    assert fault.facts["mail"].value in gone
+    assert end.counts[Metric.MAILS_UNACCOUNTED] == 1
+
+
+def test_a_mail_row_that_is_gone_is_named(hospital):
+    rows = hospital.drive.ports.table.rows
+    lost = mails_of(hospital.drive)[0].mail
+    del rows[f"MAIL#{lost}", "MAIL"]
+    fault, _ = hospital.audit()
+    assert (fault.facts["mail"].value, fault.facts["doubt"]) == (lost, "mail_missing")
+
+
+def test_a_mail_without_a_job_is_stuck_until_one_is_in_the_queue(hospital):
+    ledger, record = hospital.drive.ledger, mails_of(hospital.drive)[0]
+    lost = replace(record, state=MailState.READ, route=None)
+    assert ledger.write(ledger.mail_put(lost, ledger.mail(record.mail).revision))
+    fault, _ = hospital.audit()
+    assert (fault.facts["mail"].value, fault.facts["doubt"]) == (record.mail, "stuck")
+    hospital.jobs_of_match = 1
+    [end] = hospital.audit()
+    assert end.log is Log.ACCOUNT_PROVEN
+
+
+def test_what_the_time_did_not_suffice_for_is_said_and_never_taken_for_proven(hospital):
+    [end] = hospital.audit(left_s=0)
+    assert end.log is Log.ACCOUNT_PARTIAL
+    assert end.counts == {Metric.MAILS_UNACCOUNTED: 0.0, Metric.SLICES_UNPROVEN: float(SLICES)}
+
+
+def test_mails_beyond_the_window_are_left_to_the_command(hospital):
+    hospital.later = timedelta(days=8)
+    [end] = hospital.audit()
+    assert end.facts["mails"] == 0
+
+
+def test_a_folder_of_a_strange_name_is_told_by_a_digest(hospital):
+    hospital.drive.ports.store.objects["documents/abMARTIN/0001.xml"] = b""
+    fault, _ = hospital.audit()
+    assert "MARTIN" not in str(fault)
+    assert len(fault.facts["mail"].value) == 64
+
+
+def test_a_person_may_ask_for_slices_and_a_shorter_grace():
+    assert Wanted.of({}) == Wanted([], timedelta(minutes=15))
+    assert Wanted.of({"slices": ["0a", "x", "abc"], "grace_s": 0}) == Wanted(["0a"], timedelta(0))

@@ -1,0 +1,284 @@
+"""The account of everything: it closes after every journey, and names whatever is taken away."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pfi.errors import OutcomeUnknown
+from pfi.journey.accounts import (
+    IN_FLIGHT,
+    LONGEST,
+    Doubt,
+    Folder,
+    Received,
+    Terms,
+    Unnamed,
+    counted,
+    faults_at_the_dpi,
+    faults_of,
+    faults_of_folder,
+    faults_of_objects,
+    faults_of_places,
+    faults_of_references,
+    place_of,
+    stuck,
+)
+from pfi.journey.holdings import Book, held_now
+from pfi.journey.ledger import Ledger, index_of
+from pfi.journey.records import MailRecord, MailState
+from pfi.journey.review import DeadLetter, review
+from pfi.names import Integration, Reason, Route, Step
+from tests.data.builders import LEA, document, mail, xdm_zip
+from tests.doubles.drive import Drive
+
+
+def sent(number: int = 1, **options: object) -> bytes:
+    entry = document(LEA, document_id=f"2.25.71.{number}.1", set_id=f"2.25.71.{number}")
+    options.setdefault("message_id", f"<compte.{number}@labo.mssante.fr>")
+    return mail(xdm_zip([entry]), **options)
+
+
+def terms(drive: Drive, **options: object) -> Terms:
+    return Terms(now=drive.clock() + timedelta(hours=1), **options)
+
+
+def objects(drive: Drive) -> frozenset[str]:
+    dossiers = {f"documents/{mail}/dossier.json" for mail in drive.ports.store.dossiers}
+    return frozenset(drive.ports.store.objects) | dossiers
+
+
+def book(drive: Drive) -> Book:
+    found = Book()
+    for row in drive.ports.table.rows.values():
+        found.enter(row, drive.clock())
+    return found
+
+
+def about(drive: Drive, record: MailRecord) -> frozenset[str]:
+    folder = f"documents/{record.mail}/"
+    return frozenset(k for k in objects(drive) if k == record.key or k.startswith(folder))
+
+
+def named(drive: Drive, **options: object) -> set[Doubt]:
+    """Everything that does not close, of the ledger read through."""
+    found, when = book(drive), terms(drive, **options)
+    mails = list(found.mails.values())
+    faults = [f for m in mails for f in faults_of(found.held(m, about(drive, m)), when)]
+    faults += faults_of_references(found.named, found.known(), when)
+    faults += faults_of_places(mails, found.places, when)
+    return {each.doubt for each in faults}
+
+
+@pytest.fixture
+def drive() -> Drive:
+    return Drive()
+
+
+@pytest.fixture
+def integrated(drive: Drive) -> MailRecord:
+    [record] = drive.process(sent())
+    assert record.route is Route.INTEGRATED
+    return record
+
+
+def flock(drive: Drive) -> list[MailRecord]:
+    """One of each end that needs no fault of a peer, one of them twice."""
+    return drive.process(
+        sent(1),
+        sent(1),
+        mail(None, message_id="<sans.archive@labo.mssante.fr>"),
+        sent(2, sender="labo@ailleurs.example", return_path="labo@ailleurs.example"),
+    )
+
+
+def test_the_account_closes_and_each_mail_is_in_one_place(drive):
+    first, again, forwarded, aside = flock(drive)
+    assert first == again
+    assert named(drive) == set()
+    places = counted(book(drive).mails.values())["app"]
+    assert places == Counter(integrated=1, forwarded=1, review=1)
+    assert places.total() == 3
+    assert first.copies == 2
+    assert (forwarded.route, aside.route) == (Route.FORWARDED, Route.REVIEW)
+
+
+def test_point_reads_hold_the_same_as_reading_through(drive):
+    for record in {each.mail: each for each in flock(drive)}.values():
+        stored = about(drive, record)
+        held = held_now(drive.ledger, record.mail, stored)
+        assert held is not None
+        assert list(faults_of(held, terms(drive))) == []
+        assert held.mail == book(drive).held(record, stored).mail
+
+
+@pytest.mark.parametrize(
+    ("pk", "sk", "doubt"),
+    [
+        ("MAIL#{}", "MAIL", Doubt.MAIL_MISSING),
+        ("MAIL#{}", "DOC#0001", Doubt.DOCUMENT_MISSING),
+        ("CHAIN#", "CHAIN", Doubt.CHAIN_MISSING),
+        ("PLACE#app", "", Doubt.COPIES_DIFFER),
+    ],
+)
+def test_a_row_that_is_gone_is_named(drive, integrated, pk, sk, doubt):
+    [key] = [
+        (p, s)
+        for p, s in drive.ports.table.rows
+        if p.startswith(pk.format(integrated.mail)) and s.startswith(sk)
+    ]
+    del drive.ports.table.rows[key]
+    assert doubt in named(drive)
+
+
+def test_a_review_item_that_is_gone_is_named_even_beside_another(drive):
+    [record] = drive.process(sent(2, sender="a@ailleurs.example", return_path="a@ailleurs.example"))
+    other = DeadLetter(Step.FORWARD, record.mail, None, Reason.BOUNCED, 1)
+    review(other, drive.ports)
+    assert named(drive) == set()
+    [key, _] = [key for key in drive.ports.table.rows if key[0] == f"REVIEW#{record.mail}"]
+    del drive.ports.table.rows[key]
+    assert named(drive) == {Doubt.REVIEW_MISSING}
+
+
+@pytest.mark.parametrize(
+    ("name", "doubt"), [("incoming/", Doubt.BODY_MISSING), ("0001.xml", Doubt.CONTENT_MISSING)]
+)
+def test_a_body_that_is_gone_is_named_until_the_retention_explains_it(
+    drive, integrated, name, doubt
+):
+    [key] = [key for key in drive.ports.store.objects if name in key]
+    del drive.ports.store.objects[key]
+    assert named(drive) == {doubt}
+    assert named(drive, body_days=30) == {doubt}
+    drive.clock.advance(31 * 86_400)
+    assert named(drive, body_days=30) == set()
+
+
+def test_a_dossier_that_is_gone_is_named_and_is_not_asked_of_a_mail_kept_unread(drive):
+    *_, aside = flock(drive)
+    assert aside.mail not in drive.ports.store.dossiers
+    assert named(drive) == set()
+    drive.ports.store.dossiers.clear()
+    assert named(drive) == {Doubt.DOSSIER_MISSING}
+
+
+def test_what_is_young_and_what_is_too_old_for_the_ledger_is_no_fault(drive, integrated):
+    drive.ports.store.objects.clear()
+    assert named(drive, grace=timedelta(hours=2)) == set()
+    assert Doubt.BODY_MISSING in named(drive)
+    drive.clock.advance(399 * 86_400)
+    assert named(drive) == set()
+
+
+def test_a_document_and_its_chain_that_disagree_are_named(drive, integrated):
+    known = drive.ledger.document(integrated.mail, 1)
+    assert known is not None
+    doubtful = replace(known.record, integration=Integration.REFUSED)
+    assert drive.ledger.write(drive.ledger.document_put(doubtful, known.revision))
+    assert named(drive) == {Doubt.CHAIN_DIFFERS}
+
+
+# under way
+
+
+def waiting(number: int, drive: Drive, state: MailState = MailState.READ) -> MailRecord:
+    received = drive.clock() + timedelta(seconds=number)
+    digest = f"{number:064x}"
+    return MailRecord(mail=digest, mailbox="app", key="k", received_at=received, state=state)
+
+
+def test_mails_beyond_the_jobs_of_their_step_are_stuck_and_the_oldest_are_named(drive):
+    mails = [waiting(number, drive) for number in range(5)]
+    found = list(stuck(mails, {Step.MATCH: 2, Step.PARSE: 1, Step.PUSH: 9}, terms(drive)))
+    assert [each.subject for each in found] == [mails[0].mail, mails[1].mail]
+    assert {each.doubt for each in found} == {Doubt.STUCK}
+    assert list(stuck(mails, {Step.MATCH: 5}, terms(drive))) == []
+
+
+def test_a_young_mail_and_one_in_review_are_not_stuck(drive):
+    one = waiting(1, drive)
+    assert list(stuck([one], {}, terms(drive, grace=timedelta(hours=2)))) == []
+    assert list(stuck([replace(one, review=True)], {}, terms(drive))) == []
+    assert place_of(replace(one, review=True)) == "review"
+    assert place_of(one) == IN_FLIGHT
+
+
+def test_no_queue_explains_a_mail_for_ever(drive):
+    late = Terms(now=drive.clock() + LONGEST + timedelta(hours=1))
+    assert len(list(stuck([waiting(1, drive)], {Step.MATCH: 100}, late))) == 1
+
+
+# the DPI, the store, the mailbox
+
+
+def test_the_dpi_holds_each_integrated_message_once_and_no_other(drive, integrated):
+    documents = drive.documents(integrated)
+    control_id = documents[0].control_id
+    assert control_id is not None
+    here = Received(control_id, "0" * 64)
+    assert list(faults_at_the_dpi(documents, [here])) == []
+    [twice] = faults_at_the_dpi(documents, [here, here])
+    assert (twice.doubt, twice.count) == (Doubt.ACCEPTED_TWICE, 2)
+    [gone] = faults_at_the_dpi(documents, [])
+    assert gone.doubt is Doubt.NOT_ACCEPTED
+    [strange] = faults_at_the_dpi(documents, [here, Received("AUTRE", "0" * 64)])
+    assert (strange.doubt, strange.subject) == (Doubt.ACCEPTED_UNKNOWN, "AUTRE")
+
+
+def test_a_lost_answer_has_a_review_item_and_the_dpi_may_hold_the_document_or_not(drive):
+    lost = OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)
+    drive.ports.hospital.answers = [lost] * 9
+    [record] = drive.process(sent())
+    [found] = drive.documents(record)
+    assert found.integration is Integration.UNKNOWN
+    assert named(drive) == set()
+    for inbox in ([], [Received(found.control_id or "", "0" * 64)]):
+        assert list(faults_at_the_dpi([found], inbox)) == []
+    [key] = [key for key in drive.ports.table.rows if key[0] == f"REVIEW#{record.mail}"]
+    del drive.ports.table.rows[key]
+    assert named(drive) == {Doubt.REVIEW_MISSING}
+
+
+def test_bytes_without_a_mail_are_lost_unless_a_person_was_told(drive):
+    now = terms(drive)
+    alone = Unnamed("ab" * 32, drive.clock())
+    assert [each.doubt for each in faults_of_objects([alone], now)] == [Doubt.MAIL_MISSING]
+    assert list(faults_of_objects([replace(alone, reviewed=True)], now)) == []
+    assert list(faults_of_objects([replace(alone, stored_at=now.now)], now)) == []
+
+
+def test_the_processed_folder_holds_no_more_than_was_collected(drive, integrated):
+    here = Counter({integrated.mail: 1})
+    assert list(faults_of_folder(Folder("app", here), [integrated])) == []
+    assert list(faults_of_folder(Folder("app", Counter()), [integrated])) == []
+    [more] = faults_of_folder(Folder("app", here + here), [integrated])
+    assert more.doubt is Doubt.COPIES_DIFFER
+    [strange] = faults_of_folder(Folder("app", Counter({"ab" * 32: 1})), [integrated])
+    assert strange.doubt is Doubt.MAIL_MISSING
+    [late] = faults_of_folder(Folder("app", here, overdue=3), [integrated])
+    assert (late.doubt, late.count) == (Doubt.NOT_COLLECTED, 3)
+
+
+# what else remembers
+
+
+def test_a_mail_is_listed_among_those_under_way_and_then_under_its_message_id(drive, integrated):
+    open_index, _ = index_of(replace(integrated, state=MailState.DECIDED)) or ("", "")
+    assert open_index == f"MAIL#open#{integrated.mail[0]}"
+    index, place = index_of(integrated) or ("", "")
+    assert index == f"MESSAGE#{integrated.message}"
+    assert place.endswith(integrated.mail)
+    assert len(integrated.message) == 64
+    assert index_of(replace(integrated, message="")) is None
+
+
+def test_a_dead_arrival_in_a_second_mailbox_is_not_the_mail_of_the_first(drive, integrated):
+    """The same bytes in two mailboxes are two mails; the review of one leaves the other alone."""
+    letter = DeadLetter(Step.PARSE, integrated.mail, None, Reason.UNEXPECTED, 3, mailbox="autre")
+    review(letter, drive.ports)
+    assert drive.ledger.reviews(integrated.mail) == ()
+    assert not drive.mail(integrated.mail).review
+    other, _ = Ledger(drive.ports.table, drive.clock).mail_of("autre", integrated.mail)
+    assert [each.reason for each in drive.ledger.reviews(other)] == ["PFI-EDGE-09"]
