@@ -3,7 +3,7 @@
     cdk synth -c target=aws -c region=eu-west-3 -c imap=203.0.113.10/32:143 …
 
 Stacks: `Pfi` (the core, the only one in the emulator) and, on AWS, `PfiNetwork` (before it),
-`PfiGuard` and `PfiQueries` (after it).
+`PfiGuard`, `PfiQueries` and, with a domain, `PfiFeed` (after it).
 
 Context keys, all optional, on the command line or in ``cdk.context.json``; [default]:
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from infra.aws.endpoint import EndpointPlan
 from infra.aws.names import Deployment, Environment, GuardPlan, Lane, Target
 from infra.aws.peers import Link, NetworkPlan, Peer, cidr
 from infra.aws.refused import RefusedContextError
@@ -37,6 +38,10 @@ KEYS: Final[Mapping[str, str]] = {
     "customer_gateway": "public address of the hospital's VPN gateway",
     "customer_asn": "its BGP number [65000]",
     "direct_connect_gateway": "id of a Direct Connect gateway to associate, if it is ours to do",
+    "feed_domain": "name of the HTTPS endpoint of the identity feed; without it there is none",
+    "feed_certificate": "ARN of its certificate in ACM, in the same region",
+    "feed_truststore": "s3://bucket/key.pem, authorities of the certificates that may feed",
+    "feed_truststore_version": "version of that object",
     "malware": "off (default) or on: GuardDuty scans mails, and only clean ones can be read",
     "audit_lock": "compliance (default in production) or governance (default in test)",
     "budget": "monthly amount that is watched, in USD (EUR in the Sovereign Cloud); 0 = none [300]",
@@ -72,7 +77,17 @@ def _read(given: Mapping[str, Any]) -> Deployment:
         retention=_retention(given),
         thresholds=thresholds(given.get("thresholds")),
         network=_network(given) if _switch(given, "network", target is Target.AWS) else None,
+        endpoint=_endpoint(given) if given.get("feed_domain") else None,
         guard=_guard(given, environment),
+    )
+
+
+def _endpoint(given: Mapping[str, Any]) -> EndpointPlan:
+    return EndpointPlan(
+        domain=str(given["feed_domain"]),
+        certificate=str(given.get("feed_certificate", "")),
+        truststore=str(given.get("feed_truststore", "")),
+        version=str(given.get("feed_truststore_version", "")),
     )
 
 

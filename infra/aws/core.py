@@ -30,7 +30,7 @@ from infra.aws.network import Reach
 from infra.aws.observability import Alarms, ring_for_certificates, ring_for_the_product
 from infra.aws.peers import LEAVING
 from infra.aws.pipeline import Code, Site, Step, let_bucket_send
-from infra.aws.storage import DOCUMENTS, INCOMING, TRUST, Storage
+from infra.aws.storage import DOCUMENTS, FEED, IMPORTS, INCOMING, TRUST, Storage
 from infra.aws.traces import let_logs_use
 
 
@@ -75,21 +75,23 @@ class CoreStack(Stack):
         push, forward, review = steps["push"], steps["forward"], steps["review"]
         for name, step in steps.items():
             step.use(store.reading_settings())
-            if name not in ("certificates", "prove"):
+            if name not in ("certificates", "prove", "retain", "load"):
                 step.use(store.keeping_ledger())
             if name in LEAVING:
                 step.use(store.reading(TRUST))
 
         collect.use(store.writing(INCOMING), store.reading_secret("mssante"), parse.give_up())
         collect.every_minute(enabled=self.place.collect)
-        let_bucket_send(parse.queue, self.site.key)
-        store.announce(parse.queue)
+        for announced in (parse, steps["load"]):
+            let_bucket_send(announced.queue, self.site.key)
+        store.announce(parse.queue, steps["load"].queue)
         parse.use(store.reading(INCOMING), store.writing(DOCUMENTS))
         # A repeated arrival sends the job that the state of its mail calls for, hence three doors;
         # a bounce is about a mail that `forward` sent, hence that step's dead letters.
         parse.use(match.door(), push.door(), forward.door(), parse.give_up(), forward.give_up())
         match.use(store.reading(DOCUMENTS), store.reading_patients())
-        match.use(push.door(), forward.door(), match.give_up())
+        # Its own door: a mail whose patient is awaited is handed back as a new job.
+        match.use(match.door(), push.door(), forward.door(), match.give_up())
         # The patients once more: a decision that waited for the DPI is taken again.
         push.use(store.reading(DOCUMENTS), store.reading_secret("dpi"), store.reading_patients())
         push.use(forward.door(), push.give_up())
@@ -97,6 +99,10 @@ class CoreStack(Stack):
         forward.use(forward.give_up())
         self._look_after_certificates(steps["certificates"])
         self._prove(steps["prove"])
+        self._retain(steps["retain"])
+        self._load(steps["load"])
+        # Called by the stack `PfiFeed`, and by an operator for a message in review.
+        steps["feed"].use(store.feeding_patients(), store.reading(FEED), store.writing(FEED))
         for name in QUEUED:
             review.receive(steps[name].dead_letters, batch=10, cap=place.pollers("review")[0])
             review.use(steps[name].name_of_dead_letters())
@@ -111,10 +117,24 @@ class CoreStack(Stack):
 
     def _prove(self, step: Step) -> None:
         """Counts, and neither opens a body nor changes a line."""
-        step.use(self.store.seeing_ledger(), self.store.listing())
+        step.use(self.store.seeing_ledger(), self.store.listing(), self.store.seeing_feeds())
         for name in QUEUED:
             step.use(*self.steps[name].counting())
         step.every_hour()
+
+    def _load(self, step: Step) -> None:
+        """Patient files: its own door is for the rest of a file that is too long for one call."""
+        store = self.store
+        step.use(store.reading(IMPORTS), store.reporting(), store.feeding_patients())
+        step.use(step.door(), step.give_up())
+
+    def _retain(self, step: Step) -> None:
+        """Copies bodies in place and hands none out; which ones, the ledger says."""
+        store = self.store
+        step.use(store.seeing_ledger(), store.listing(), store.renewing())
+        if self.place.scanned:
+            store.quarantine(step.function.role)
+        step.every_day()
 
     def _flow_key(self) -> aws_kms.Key:
         """The key of queues, alarms and logs. Not the key of the bucket: the bucket announces to a
@@ -123,7 +143,8 @@ class CoreStack(Stack):
         key = rotated_key(self, "FlowKey", f"{self.place.name}: queues, alarms, logs", removal)
         key.add_alias(f"alias/{self.place.name}-flow")
         if not self.place.local:
-            let_logs_use(key, self.place, [f"/aws/lambda/{self.place.name}-*"])
+            groups = (f"/aws/lambda/{self.place.name}-*", f"/aws/vendedlogs/{self.place.name}-*")
+            let_logs_use(key, self.place, groups)
         return fixed(key, "FlowKey")
 
     def _code(self) -> Code:

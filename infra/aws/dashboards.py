@@ -5,7 +5,7 @@ they come with the settings, which change without a deployment, and a line of th
 not need one (docs/decisions/0019). A search is evaluated by CloudWatch; it costs no metric.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +17,8 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from infra.aws.names import CERTIFICATES, METRICS_NAMESPACE, ROUTES, SENDERS, STEPS, Deployment
+from infra.aws.graphs import Row, graph, heading, search, searched
+from infra.aws.names import CERTIFICATES, ROUTES, SENDERS, STEPS, Deployment
 from infra.aws.observability import metric
 
 _MINUTE: Final = Duration.minutes(1)
@@ -42,8 +43,6 @@ _SENDERS: Final = {
     "practice": "cabinets",
     "other": "autres",
 }
-
-Row = Sequence[cloudwatch.IWidget]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,22 +71,22 @@ def dashboards(scope: Construct, place: Deployment, observed: Observed) -> None:
 
 
 def _activity() -> list[Row]:
-    return [[_heading("# Activité")], *_mails(), _establishments(), _senders(), _documents()]
+    return [[heading("# Activité")], *_mails(), _establishments(), _senders(), _documents()]
 
 
 def _mails() -> list[Row]:
     settled = {r: metric("MailsSettled", route=r).with_(label=_ROUTES[r]) for r in ROUTES}
     return [
         [
-            _graph("Courriels relevés", [metric("MailsCollected")]),
-            _graph("Courriels terminés, par issue", list(settled.values()), stacked=True),
-            _graph("Part des courriels intégrés (%)", [_share()]),
+            graph("Courriels relevés", [metric("MailsCollected")]),
+            graph("Courriels terminés, par issue", list(settled.values()), stacked=True),
+            graph("Part des courriels intégrés (%)", [_share()]),
         ],
         [
-            _graph(
+            graph(
                 "Courriels par issue et motif",
                 [
-                    _searched(
+                    searched(
                         "MailsSettled",
                         "route",
                         "reason",
@@ -96,8 +95,8 @@ def _mails() -> list[Row]:
                 ],
                 stacked=True,
             ),
-            _graph("Messagerie de repli et réponses", [settled["forwarded"], settled["replied"]]),
-            _graph("Mises en revue", [metric("ReviewEntries")]),
+            graph("Messagerie de repli et réponses", [settled["forwarded"], settled["replied"]]),
+            graph("Mises en revue", [metric("ReviewEntries")]),
         ],
     ]
 
@@ -116,30 +115,30 @@ def _share() -> cloudwatch.MathExpression:
 
 def _establishments() -> Row:
     return [
-        _graph(
+        graph(
             "Courriels par établissement",
-            [_searched("IntegratedShare", "establishment", statistic="SampleCount")],
+            [searched("IntegratedShare", "establishment", statistic="SampleCount")],
             stacked=True,
         ),
-        _graph(
+        graph(
             "Part intégrée par établissement (%)",
-            [_searched("IntegratedShare", "establishment", statistic="Average", times=100)],
+            [searched("IntegratedShare", "establishment", statistic="Average", times=100)],
         ),
-        _graph("Intégrations incertaines", [metric("OutcomeUnknown")]),
+        graph("Intégrations incertaines", [metric("OutcomeUnknown")]),
     ]
 
 
 def _senders() -> Row:
     return [
-        _graph(
+        graph(
             "Courriels par type d'expéditeur", [_sent_by(s, "SampleCount") for s in SENDERS],
             stacked=True,
         ),
-        _graph(
+        graph(
             "Part intégrée par type d'expéditeur (%)",
             [_share_of(s) for s in SENDERS],
         ),
-        _graph(
+        graph(
             "De l'arrivée à l'acquittement du DPI (ms)",
             [metric("ArrivalToAckMs", statistic=s).with_(label=label) for s, label in _PERCENTILES],
         ),
@@ -162,26 +161,43 @@ def _share_of(sender: str) -> cloudwatch.MathExpression:
 
 def _documents() -> Row:
     refused = cloudwatch.MathExpression(
-        expression=f"SUM({_search('DocumentsRefused', ('dpi',), 'Sum', 300)})",
+        expression=f"SUM({search('DocumentsRefused', ('dpi',), 'Sum', 300)})",
         using_metrics={},
         label="refusés",
     )
     return [
-        _graph(
-            "Documents", [metric("DocumentsIntegrated").with_(label="intégrés au DPI"), refused]
+        graph("Documents", [metric("DocumentsIntegrated").with_(label="intégrés au DPI"), refused]),
+        graph(
+            "Base patients : messages et fichiers",
+            [
+                metric("FeedMessages").with_(label="messages d'identité (PAM)"),
+                metric("IdentitiesLoaded").with_(label="identités de fichiers"),
+                metric("PatientLinesRefused").with_(label="lignes de fichiers refusées"),
+            ],
         ),
-        _graph("Messages d'identité (PAM)", [metric("FeedMessages")]),
-        _graph("INS portée par deux identités", [metric("InsHeldTwice")]),
+        graph("INS portée par deux identités", [metric("InsHeldTwice")]),
+    ]
+
+
+def _feed() -> Row:
+    """An establishment without a feed has no line."""
+    age = searched("FeedAgeSeconds", "establishment", statistic="Maximum")
+    oldest = metric("FeedAgeSeconds", statistic="Maximum", period=_HOUR)
+    return [
+        graph("Dernier message d'identité, par établissement (s)", [age]),
+        graph("Base patients la plus ancienne (s)", [oldest]),
+        graph("Alimentation : certificats refusés", [metric("FeedForbidden")]),
     ]
 
 
 def _machinery(observed: Observed) -> list[Row]:
     return [
-        [_heading("# Exploitation")],
+        [heading("# Exploitation")],
         _waiting(observed),
         _failing(observed),
         _by_dpi(),
         _account(),
+        _feed(),
         _certificates(),
         _running(observed),
         *_costing(observed),
@@ -191,30 +207,35 @@ def _machinery(observed: Observed) -> list[Row]:
 def _waiting(observed: Observed) -> Row:
     queues, dead = observed.queues, observed.dead_letters
     return [
-        _graph("Messages en attente", [_depth(q, s) for s, q in queues.items()]),
-        _graph(
+        graph("Messages en attente", [_depth(q, s) for s, q in queues.items()]),
+        graph(
             "Âge du plus ancien message (s)",
             [
-                q.metric_approximate_age_of_oldest_message(label=s, period=_MINUTE)
-                for s, q in queues.items()
+                *(
+                    q.metric_approximate_age_of_oldest_message(label=s, period=_MINUTE)
+                    for s, q in queues.items()
+                ),
+                metric("HandedBackAgeSeconds", statistic="Maximum", period=_MINUTE).with_(
+                    label="push, remis en file"
+                ),
             ],
         ),
-        _graph("Messages en échec (DLQ)", [_depth(q, s) for s, q in dead.items()]),
+        graph("Messages en échec (DLQ)", [_depth(q, s) for s, q in dead.items()]),
     ]
 
 
 def _failing(observed: Observed) -> Row:
     functions = observed.functions
     return [
-        _graph(
+        graph(
             "Erreurs par étape",
             [
                 *(metric("StepErrors", step=s).with_(label=s) for s in functions),
                 metric("Misconfigured").with_(label="réglage ou certificat refusé"),
             ],
         ),
-        _graph("Erreurs des fonctions", [f.metric_errors(label=s) for s, f in functions.items()]),
-        _graph(
+        graph("Erreurs des fonctions", [f.metric_errors(label=s) for s, f in functions.items()]),
+        graph(
             "Dernière relève des boîtes (s)",
             [metric("PollAgeSeconds", statistic="Maximum", period=_MINUTE)],
         ),
@@ -223,49 +244,53 @@ def _failing(observed: Observed) -> Row:
 
 def _account() -> Row:
     return [
-        _graph(
+        graph(
             "Courriels hors compte", [metric("MailsUnaccounted", statistic="Maximum", period=_HOUR)]
         ),
-        _graph(
+        graph(
             "Parts du compte non examinées",
             [metric("SlicesUnproven", statistic="Maximum", period=_HOUR)],
+        ),
+        graph(
+            "Corps perdus de courriels en revue",
+            [metric("BodiesGone", statistic="Maximum", period=_DAY)],
         ),
     ]
 
 
 def _by_dpi() -> Row:
     trips = [
-        _searched("DpiRoundTripMs", "dpi", statistic=s, label=f"${{PROP('Dim.dpi')}} {label}")
+        searched("DpiRoundTripMs", "dpi", statistic=s, label=f"${{PROP('Dim.dpi')}} {label}")
         for s, label in _PERCENTILES
     ]
     return [
-        _graph("Temps de réponse du DPI (ms)", trips),
-        _graph("Refus par DPI", [_searched("DocumentsRefused", "dpi")]),
+        graph("Temps de réponse du DPI (ms)", trips),
+        graph("Refus par DPI", [searched("DocumentsRefused", "dpi")]),
     ]
 
 
 def _certificates() -> Row:
     return [
-        _graph(
+        graph(
             "Certificats : jours avant expiration",
             _by_certificate("CertificateDaysLeft", "Minimum"),
         ),
-        _graph(
+        graph(
             "Listes de révocation : heures restantes", _by_certificate("CrlHoursLeft", "Minimum")
         ),
-        _graph("Listes de révocation : âge (h)", _by_certificate("CrlAgeHours", "Maximum")),
+        graph("Listes de révocation : âge (h)", _by_certificate("CrlAgeHours", "Maximum")),
     ]
 
 
 def _running(observed: Observed) -> Row:
     functions = observed.functions
     return [
-        _graph(
+        graph(
             "Durée des fonctions, 95e centile (ms)",
             [f.metric_duration(label=s, statistic="p95") for s, f in functions.items()],
         ),
-        _graph("Exécutions refusées", [f.metric_throttles(label=s) for s, f in functions.items()]),
-        _graph(
+        graph("Exécutions refusées", [f.metric_throttles(label=s) for s, f in functions.items()]),
+        graph(
             "Exécutions simultanées",
             [
                 f.metric("ConcurrentExecutions", statistic="Maximum", label=s)
@@ -280,12 +305,12 @@ def _costing(observed: Observed) -> list[Row]:
     functions, queues = observed.functions, observed.queues
     return [
         [
-            _graph("Calcul des fonctions (Go·s)", [_computed(s, f) for s, f in functions.items()]),
-            _graph(
+            graph("Calcul des fonctions (Go·s)", [_computed(s, f) for s, f in functions.items()]),
+            graph(
                 "Exécutions des fonctions",
                 [f.metric_invocations(label=s, period=_HOUR) for s, f in functions.items()],
             ),
-            _graph(
+            graph(
                 "Messages envoyés aux files",
                 [
                     q.metric_number_of_messages_sent(label=s, period=_HOUR)
@@ -294,7 +319,7 @@ def _costing(observed: Observed) -> list[Row]:
             ),
         ],
         [
-            _graph(
+            graph(
                 "Unités DynamoDB consommées",
                 [
                     read_or_written(label=f"{name}, {what}", period=_HOUR)
@@ -305,8 +330,8 @@ def _costing(observed: Observed) -> list[Row]:
                     )
                 ],
             ),
-            _graph("Corps conservés (octets)", [_kept(observed.mails)]),
-            _graph(
+            graph("Corps conservés (octets)", [_kept(observed.mails)]),
+            graph(
                 "Journaux écrits (octets)", [_logged(s, f) for s, f in observed.functions.items()]
             ),
         ],
@@ -346,24 +371,6 @@ def _logged(step: str, function: lambda_.Function) -> cloudwatch.Metric:
     )
 
 
-def _search(name: str, by: Sequence[str], statistic: str, seconds: int) -> str:
-    schema = ",".join((METRICS_NAMESPACE, *by))
-    return f"SEARCH('{{{schema}}} MetricName=\"{name}\"', '{statistic}', {seconds})"
-
-
-def _searched(
-    name: str, *by: str, statistic: str = "Sum", times: int = 1, label: str = ""
-) -> cloudwatch.MathExpression:
-    """One line for each value of the dimensions that exists."""
-    found = _search(name, by, statistic, 3600)
-    return cloudwatch.MathExpression(
-        expression=found if times == 1 else f"{found} * {times}",
-        using_metrics={},
-        label=label or f"${{PROP('Dim.{by[0]}')}}",
-        period=_HOUR,
-    )
-
-
 def _by_certificate(name: str, statistic: str) -> list[cloudwatch.IMetric]:
     return [
         metric(name, statistic=statistic, period=_DAY, certificate=peer).with_(label=peer)
@@ -374,16 +381,4 @@ def _by_certificate(name: str, statistic: str) -> list[cloudwatch.IMetric]:
 def _depth(queue: sqs.Queue, label: str) -> cloudwatch.Metric:
     return queue.metric_approximate_number_of_messages_visible(
         label=label, period=_MINUTE, statistic="Maximum"
-    )
-
-
-def _heading(markdown: str) -> cloudwatch.TextWidget:
-    return cloudwatch.TextWidget(markdown=markdown, width=24, height=1)
-
-
-def _graph(
-    title: str, metrics: Sequence[cloudwatch.IMetric], *, stacked: bool = False
-) -> cloudwatch.GraphWidget:
-    return cloudwatch.GraphWidget(
-        title=title, left=list(metrics), width=8, height=6, stacked=stacked
     )

@@ -84,8 +84,10 @@ def retention(found: Inventory) -> str:
     return (
         "# How long data is kept\n\n"
         "Days with the default context (`retention`, `retention_versions`, `retention_traces`, "
-        "`retention_audit`: see `infra/app.py`). Bodies are counted from their arrival, so a mail "
-        "that waits for a person longer than that loses its body. The product writes the date of a "
+        "`retention_audit`: see `infra/app.py`). Bodies are counted from their arrival, or from "
+        "their last renewal: the function `retain` renews each day those that a mail under way or "
+        "in review still needs and that are half as old "
+        "([why](../decisions/0021-bodies-live-until-the-end.md)). The product writes the date of a "
         "line of the ledger (`ledger_days` of its settings, 400).\n\n"
         + table(("store", "part", "days", "by"), rows)
     )
@@ -107,14 +109,17 @@ def flows(found: Inventory) -> str:
         "# Flow matrix\n\n"
         "For the example hospital (addresses of RFC 5737; its DPI behind a VPN): "
         f"`{' '.join(f'-c {k}={v}' for k, v in EXAMPLE.items())}`.\n\n"
-        "All flows go out; **nothing is open from outside**. The private subnets have no default "
+        "All flows go out, but for one: identity messages (HL7 v2) come in over HTTPS, port 443, "
+        "from clients with a certificate of the truststore, at "
+        f"`{EXAMPLE['feed_domain']}` (API Gateway, mutual TLS 1.2 or newer), and only where a feed "
+        "is configured. **Nothing else is open from outside.** The private subnets have no default "
         f"route: a destination that is not in this table has no way. {exits} fixed addresses are "
         "seen outside (outputs `Exit…` of the network stack). All flows are TCP; TLS 1.2 or "
         "newer, but for a DPI whose setting `tls` is off.\n\n"
         + table(("from", "to", "way", "port", "what"), rows)
-        + "\nparse, match, review and certificates stand outside the VPC: they call AWS services "
-        "in the region, and `certificates` fetches revocation lists where their authority "
-        "publishes them (HTTP; a list is signed).\n"
+        + "\nparse, match, review, certificates, prove, retain and feed stand outside the VPC: "
+        "they call AWS services in the region, and `certificates` fetches revocation lists where "
+        "their authority publishes them (HTTP; a list is signed).\n"
     )
 
 
@@ -160,7 +165,7 @@ def _kind(each: Resource) -> str:
 def _key(each: Resource) -> str:
     text = str(each.properties)
     known = ("DataKey", "FlowKey", "AuditKey", "NetworkKey")
-    named = next((key for key in known if f"'{key}'" in text), None)
+    named = next((key for key in known if f"'{key}'" in text or f"GetAtt{key}" in text), None)
     return f"{named} (customer key)" if named else "AWS's own"
 
 

@@ -29,6 +29,11 @@ EXAMPLE: Final = {
     "hospital": "10.20.0.0/16",
     "customer_gateway": "198.51.100.1",
     "malware": "on",
+    "feed_domain": "pfi-identites.hopital.example",
+    "feed_certificate": (
+        "arn:aws:acm:eu-west-3:111122223333:certificate/00000000-0000-4000-8000-000000000000"
+    ),
+    "feed_truststore": "s3://hopital-example-pfi/truststore.pem",
 }
 """Addresses of documentation (RFC 5737); everything else is the default."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from infra.aws.endpoint import EndpointPlan
 from infra.aws.peers import NetworkPlan
 from infra.aws.refused import RefusedContextError
 from infra.aws.retention import Retention
@@ -25,6 +26,9 @@ EEA_REGIONS: Final = (
 )
 """HDS, exigence 28: health data is stored in the EEA only. London and Zurich are not in it."""
 
+BESIDE: Final = ("-queries", "-feed", "-guard", "-network")
+"""Ends of the names of the stacks beside the core, whose name is that of the installation alone."""
+
 METRICS_NAMESPACE: Final = "PFI"
 ROUTES: Final = ("integrated", "forwarded", "replied", "review", "duplicate", "filed")
 
@@ -36,6 +40,10 @@ CERTIFICATES: Final = ("mssante", "dpi")
 
 PYTHON: Final = "3.13"
 LAYER_PLATFORM: Final = "aarch64-manylinux_2_28"
+
+
+ARRIVING: Final = ("Put", "Post", "CompleteMultipartUpload")
+"""The ways to make an object that announce a mail: all but `Copy`, which renews a body in place."""
 
 
 class Target(StrEnum):
@@ -67,6 +75,10 @@ class GuardPlan:
     alarm_emails: tuple[str, ...] = ()
 
 
+FEEDERS: Final = 5
+"""Identity messages at once: 100 a second. A sender above that comes again."""
+LOADERS: Final = 2
+"""Patient files at once."""
 LANE_RESERVED: Final = frozenset({"dlq"})
 """Of the queues named `<name>-push-…`, the one that is no lane."""
 
@@ -112,12 +124,18 @@ class Deployment:
     retention: Retention = field(default_factory=Retention)
     thresholds: Thresholds = field(default_factory=Thresholds)
     network: NetworkPlan | None = None
+    endpoint: EndpointPlan | None = None
     guard: GuardPlan = field(default_factory=GuardPlan)
 
     @property
     def local(self) -> bool:
         """True in the emulator: nothing is protected from deletion, nothing is worth it."""
         return self.target is Target.LOCAL
+
+    @property
+    def scanned(self) -> bool:
+        """Whether mails bear the verdict of a malware scan."""
+        return self.guard.malware and not self.local
 
     @property
     def sovereign(self) -> bool:
@@ -150,6 +168,11 @@ class Deployment:
             raise RefusedContextError("name: 2 to 24 letters, digits or hyphens")
         if not name[0].isalpha() or not name.islower():
             raise RefusedContextError("name: lower case, and a letter first")
+        if name.endswith(BESIDE):
+            raise RefusedContextError(
+                f"name: {', '.join(BESIDE)} end the names of the stacks of an installation; `pfi "
+                "destroy` of another one would take this one for a part of it"
+            )
         test = self.environment is Environment.TEST
         if not self.local and name.endswith("-test") != test:
             raise RefusedContextError(
@@ -172,6 +195,10 @@ class Deployment:
         """The cap of each event source of a step."""
         if step == "review":
             return (2,) * len(QUEUED)
+        if step == "feed":
+            return (FEEDERS,)
+        if step == "load":
+            return (LOADERS,)
         if STEPS[step].one_by_one:
             return (self.push_concurrency, *(lane.pollers for lane in self.lanes))
         return (self.concurrency,)
@@ -219,13 +246,19 @@ STEPS: Final[Mapping[str, StepFigures]] = {
         one_by_one=True,
     ),
     "forward": StepFigures(timeout=60, local_timeout=15, memory=1024, receives=12, batch=1),
+    # A file takes as many calls as it needs; each goes on where the last one stopped.
+    "load": StepFigures(timeout=300, local_timeout=20, memory=1024, receives=5, batch=1,
+                        local_visibility=30),
     "review": StepFigures(timeout=30, local_timeout=10, memory=512),
     "certificates": StepFigures(timeout=120, local_timeout=30, memory=512),
     "prove": StepFigures(timeout=600, local_timeout=60, memory=1024),
+    # API Gateway waits 30 seconds for an answer.
+    "feed": StepFigures(timeout=25, local_timeout=20, memory=512),
+    "retain": StepFigures(timeout=600, local_timeout=60, memory=512),
 }
 
 QUEUED: Final = tuple(step for step, figures in STEPS.items() if figures.receives)
 """The steps that have a queue and a dead-letter queue."""
 
-CLOCKED: Final = ("collect", "certificates", "prove")
+CLOCKED: Final = ("collect", "certificates", "prove", "retain")
 """The steps that a clock starts."""

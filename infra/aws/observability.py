@@ -138,10 +138,32 @@ def ring_for_the_product(alarms: Alarms, place: Deployment) -> None:
         "Un certificat, un mot de passe ou un réglage est refusé : tout attend, rien n'est perdu.",
     )
     alarms.ring(
+        "push-waiting",
+        # A job handed back is a new message: the age of its queue tells nothing of a backlog.
+        metric("HandedBackAgeSeconds", statistic="Maximum", period=Duration.minutes(15)),
+        Watch(limits.dpi_age_s, times=2),
+        f"Des documents attendent leur tour vers un DPI depuis plus de {limits.dpi_age_s // 60} "
+        "minutes : DPI trop lent pour ce qui arrive, ou absent.",
+    )
+    alarms.ring(
         "unaccounted",
-        metric("MailsUnaccounted", statistic="Maximum", period=Duration.hours(1)),
-        Watch(limits.mails_unaccounted),
-        "Le compte horaire ne tombe pas juste : des courriels sont sans issue ni travail en file.",
+        # A run may end some minutes later in its hour than the one before: two hours hold one.
+        metric("MailsUnaccounted", statistic="Maximum", period=Duration.hours(2)),
+        Watch(limits.mails_unaccounted, missing=MISSING_IS_BAD),
+        "Le compte horaire ne tombe pas juste (courriels sans issue ni travail), ou n'a pas lieu.",
+    )
+    alarms.ring(
+        "unproven",
+        metric("SlicesUnproven", statistic="Maximum", period=Duration.hours(2)),
+        Watch(limits.slices_unproven, times=2),
+        "Le compte horaire n'a plus le temps de tout examiner : ce qui reste n'est pas prouvé.",
+    )
+    alarms.ring(
+        "feed-age",
+        # Told hourly for each establishment that has a feed: without one there is no such metric.
+        metric("FeedAgeSeconds", statistic="Maximum", period=Duration.hours(2)),
+        Watch(limits.feed_age_s),
+        "Le référentiel d'identités n'envoie plus rien : la base patients vieillit.",
     )
     alarms.ring(
         "poll-age",

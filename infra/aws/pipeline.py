@@ -325,6 +325,9 @@ class _Failing:
 _FAILING: Final[Mapping[str, _Failing]] = {
     "certificates": _Failing(Duration.days(1), "La veille quotidienne des certificats échoue."),
     "prove": _Failing(Duration.hours(2), "Le compte horaire des courriels échoue."),
+    "retain": _Failing(
+        Duration.days(1), "Des corps de courriels en revue ne sont plus prolongés : ils expireront."
+    ),
 }
 
 

@@ -16,10 +16,11 @@ LEVELS: Final = ("notice", "warning", "urgent")
 RUNBOOKS: Final[Mapping[str, tuple[str, ...]]] = {
     "review.md": ("review",),
     "outcome-unknown.md": ("outcome-unknown",),
-    "unaccounted.md": ("unaccounted",),
+    "unaccounted.md": ("unaccounted", "unproven"),
     "misconfigured.md": ("misconfigured",),
     "poll-age.md": ("poll-age",),
-    "step-age.md": tuple(f"{step}-age" for step in QUEUED),
+    "feed-age.md": ("feed-age",),
+    "step-age.md": (*(f"{step}-age" for step in QUEUED), "push-waiting"),
     "step-failing.md": tuple(f"{step}-failing" for step in STEPS),
     "step-dlq.md": tuple(f"{step}-dlq" for step in QUEUED),
     "function-errors.md": tuple(f"{step}-errors" for step in STEPS),

@@ -7,6 +7,7 @@ from aws_cdk import App
 
 from infra.aws.context import KEYS, deployment
 from infra.aws.core import CoreStack
+from infra.aws.feed import FeedStack
 from infra.aws.guard import GuardStack
 from infra.aws.network import NetworkStack
 from infra.aws.queries import QueryStack
@@ -20,4 +21,7 @@ def build(app: App) -> CoreStack:
     if not place.local:
         GuardStack(app, "PfiGuard", place, core.held())
         QueryStack(app, "PfiQueries", place)
+        if place.endpoint:
+            feed = core.steps["feed"].function
+            FeedStack(app, "PfiFeed", place, place.endpoint, feed, core.site.key)
     return core

@@ -8,7 +8,7 @@ blocks the next attempt.
 
 from typing import Final, cast
 
-from aws_cdk import Duration, RemovalPolicy, Stack, aws_kms
+from aws_cdk import Duration, RemovalPolicy, Stack, aws_iam, aws_kms
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -20,11 +20,18 @@ from infra.aws.access import Grant, allow, use_key
 from infra.aws.explained import explain
 from infra.aws.fixed import cfn, fixed, rotated_key
 from infra.aws.malware import only_clean_mails, scanner_arn
-from infra.aws.names import Deployment
+from infra.aws.names import ARRIVING, Deployment
 from infra.aws.retention import TRUST_DAYS
 
 INCOMING: Final = "incoming/"
 DOCUMENTS: Final = "documents/"
+FEED: Final = "feed/"
+"""Identity messages that wait for a person."""
+IMPORTS: Final = "imports/"
+"""Patient files that the hospital drops, by establishment, and the report of each beside it."""
+PATIENT_FILES: Final = (".csv", ".ndjson")
+_REPORT: Final = ".report.json"
+_BODIES: Final = (INCOMING, DOCUMENTS)
 TRUST: Final = "trust/"
 """Revocation lists too long for a secret: public, named by their digest."""
 
@@ -68,8 +75,10 @@ class Storage(Construct):
         self.secrets = {peer: self._secret(peer) for peer in ("mssante", "dpi")}
         self.settings_name = self._settings()
 
-    def announce(self, queue: sqs.Queue) -> None:
-        """Tell the queue of each mail that arrives, whoever put it there.
+    def announce(self, mails: sqs.Queue, files: sqs.Queue) -> None:
+        """Tell one queue of each mail that arrives, whoever put it there, but of no copy: a body
+        whose life is renewed in place did not arrive (docs/decisions/0021). Tell the other of each
+        patient file.
 
         The notification is a property of the bucket itself and not CDK's custom resource: that
         one is a function which may rewrite the notifications of *every* bucket of the account.
@@ -79,14 +88,12 @@ class Storage(Construct):
         bucket = cast("s3.CfnBucket", cfn(self.mails))
         bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             queue_configurations=[
-                s3.CfnBucket.QueueConfigurationProperty(
-                    event="s3:ObjectCreated:*",
-                    queue=queue.queue_arn,
-                    filter=_keys(prefix=INCOMING, suffix=".eml"),
-                )
+                *(_told(mails, how, INCOMING, ".eml") for how in ARRIVING),
+                *(_told(files, "*", IMPORTS, each) for each in PATIENT_FILES),
             ]
         )
-        bucket.add_resource_dependency(cfn(queue.node.find_child("Policy")))
+        for queue in (mails, files):
+            bucket.add_resource_dependency(cfn(queue.node.find_child("Policy")))
 
     def reading(self, *prefixes: str) -> Grant:
         """Fetch bodies under these prefixes. Without ListBucket: an absent key answers 403."""
@@ -113,13 +120,42 @@ class Storage(Construct):
             _digests_below(prefix),
         )
 
+    def reporting(self) -> Grant:
+        """Write the report of a patient file beside it, and never a patient file."""
+        reports = f"{IMPORTS}*{_REPORT}"
+        reason = "Patient files are named by the hospital; the report takes the name of its file."
+        return Grant(
+            statements=(
+                allow(["s3:PutObject"], [self.mails.arn_for_objects(reports)]),
+                use_key(self.key, "s3", ["kms:Decrypt", "kms:GenerateDataKey"]),
+            ),
+            accepted={f"AwsSolutions-IAM5[Resource::<Mails.Arn>/{reports}]": reason},
+        )
+
     def listing(self) -> Grant:
         """See which mails and documents there are; their bodies stay closed."""
         allowed = allow(["s3:ListBucket"], [self.mails.bucket_arn])
-        below = [f"{prefix}*" for prefix in (INCOMING, DOCUMENTS)]
+        below = [f"{prefix}*" for prefix in _BODIES]
         allowed.add_condition("StringLike", {"s3:prefix": below})
         days = str(self._place.retention.mail_days)
         return Grant({"PFI_BUCKET": self.mails.bucket_name, "PFI_MAIL_DAYS": days}, (allowed,))
+
+    def renewing(self) -> Grant:
+        """Copy bodies in place. The scanner's verdict, a tag, goes with a mail: a right of its own,
+        given only where there are verdicts."""
+        objects = {prefix: self.mails.arn_for_objects(f"{prefix}*") for prefix in _BODIES}
+        tags = allow(["s3:GetObjectTagging", "s3:PutObjectTagging"], [objects[INCOMING]])
+        statements = [
+            allow(["s3:GetObject", "s3:PutObject"], list(objects.values())),
+            use_key(self.key, "s3", ["kms:Decrypt", "kms:GenerateDataKey"]),
+            *([tags] if self._place.scanned else []),
+        ]
+        return Grant(statements=statements, accepted=_digests_below(*_BODIES))
+
+    def quarantine(self, renewer: aws_iam.IRole | None) -> None:
+        """Only clean mails are read; a verdict is the scanner's, or goes with a mail's copy."""
+        scanner = scanner_arn(self.mails, self._place)
+        only_clean_mails(self.mails, scanner, [renewer.role_arn] if renewer else [])
 
     def seeing_ledger(self) -> Grant:
         """Read the ledger, and never change it."""
@@ -146,7 +182,8 @@ class Storage(Construct):
         )
 
     def reading_patients(self) -> Grant:
-        """Look patients up; no step of a mail ever writes the patient base."""
+        """Look patients up; no step of a mail ever writes the patient base, only `feed` and `load`
+        do."""
         return Grant(
             {"PFI_PATIENTS_TABLE": self.patients.table_name},
             (
@@ -157,6 +194,32 @@ class Storage(Construct):
                 use_key(self.key, "dynamodb", ["kms:Decrypt", "kms:DescribeKey"]),
             ),
         )
+
+    def feeding_patients(self) -> Grant:
+        """Read and write the patient base: `feed`, and `load` for files. A transaction needs the
+        rights of what it puts and deletes."""
+        return Grant(
+            {"PFI_PATIENTS_TABLE": self.patients.table_name},
+            (
+                allow(
+                    [
+                        "dynamodb:BatchGetItem",
+                        "dynamodb:DeleteItem",
+                        "dynamodb:PutItem",
+                        "dynamodb:Query",
+                    ],
+                    [self.patients.table_arn],
+                ),
+                use_key(self.key, "dynamodb", _TABLE_KEY_ACTIONS),
+            ),
+        )
+
+    def seeing_feeds(self) -> Grant:
+        """When each feed was last alive: those rows of the patient base, and no patient."""
+        alive = allow(["dynamodb:Query"], [self.patients.table_arn])
+        alive.add_condition("ForAllValues:StringLike", {"dynamodb:LeadingKeys": ["FED#*"]})
+        used = use_key(self.key, "dynamodb", ["kms:Decrypt", "kms:DescribeKey"])
+        return Grant({"PFI_PATIENTS_TABLE": self.patients.table_name}, (alive, used))
 
     def reading_secret(self, peer: str) -> Grant:
         """The credentials of one peer; Secrets Manager adds six characters to the name."""
@@ -215,8 +278,6 @@ class Storage(Construct):
             lifecycle_rules=self._expiry(),
             removal_policy=self._removal,
         )
-        if self._place.guard.malware and not self._place.local:
-            only_clean_mails(mails, scanner_arn(mails, self._place))
         return fixed(mails, "Mails")
 
     def _expiry(self) -> list[s3.LifecycleRule]:
@@ -225,6 +286,8 @@ class Storage(Construct):
         return [
             s3.LifecycleRule(id="mails", prefix=INCOMING, expiration=kept),
             s3.LifecycleRule(id="documents", prefix=DOCUMENTS, expiration=kept),
+            s3.LifecycleRule(id="feed", prefix=FEED, expiration=kept),
+            s3.LifecycleRule(id="imports", prefix=IMPORTS, expiration=kept),
             s3.LifecycleRule(id="trust", prefix=TRUST, expiration=Duration.days(TRUST_DAYS)),
             s3.LifecycleRule(
                 id="leftovers",
@@ -315,6 +378,16 @@ def _digests_below(*prefixes: str) -> dict[str, str]:
 
 def _text(name: str) -> dynamodb.Attribute:
     return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)
+
+
+def _told(
+    queue: sqs.Queue, how: str, prefix: str, suffix: str
+) -> s3.CfnBucket.QueueConfigurationProperty:
+    return s3.CfnBucket.QueueConfigurationProperty(
+        event=f"s3:ObjectCreated:{how}",
+        queue=queue.queue_arn,
+        filter=_keys(prefix=prefix, suffix=suffix),
+    )
 
 
 def _keys(**bounds: str) -> s3.CfnBucket.NotificationFilterProperty:

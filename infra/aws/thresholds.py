@@ -21,13 +21,17 @@ class Thresholds:
     outcome_unknown: int = 0
     misconfigured: int = 0
     mails_unaccounted: int = 0
+    slices_unproven: int = 0
+    """In each of two spells of two hours in a row."""
     poll_age_s: int = 300
     queue_age_s: int = 900
     dpi_age_s: int = 3600
     """Age of the oldest job of `push`: a DPI under maintenance for less is nobody's alarm."""
+    feed_age_s: int = 86_400
+    """Age of the last identity message of the establishment that has been silent the longest."""
     dead_letters: int = 0
     step_errors: int = 0
-    """In each of two quarters of an hour in a row; `certificates`, in a day."""
+    """In each of two quarters of an hour in a row; `certificates` and `retain`, in a day."""
     function_errors: int = 0
     function_throttles: int = 0
     certificate_notice_days: int = 60

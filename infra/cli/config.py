@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.cli.options import CommandFailed
-from infra.cli.place import account_of, add_account, add_name, hospital_of, stack_of
+from infra.cli.place import account_of, add_account, add_name, add_other_dpi, hospital_of, stack_of
 from infra.operations.account import find_stack, installed_stack
 from infra.operations.configuration import flat, installed_settings, push
 from infra.operations.hospital_file import Hospital, HospitalFileRefused
@@ -40,6 +40,7 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     one = own.add_parser("push", help="appliquer sans redéployer, en une minute, au journal")
     one.add_argument("file", nargs="?", type=Path, default=FILE, metavar="FICHIER")
     one.add_argument("--dry-run", action="store_true", help="dire ce qui changerait, sans effet")
+    add_other_dpi(one)
     add_account(one)
     one.set_defaults(run=apply)
     one = own.add_parser("journal", help="qui a changé quoi, et quand")
@@ -116,7 +117,9 @@ def apply(options: Namespace) -> int:
         if options.folder is not None and find_stack(account, name) is None:
             raise CommandFailed(_NOT_THERE.format(name=name, file=options.file))
         stack = installed_stack(account, name)
-        pushed = push(reviewed.hospital, stack, dry_run=options.dry_run)
+        pushed = push(
+            reviewed.hospital, stack, dry_run=options.dry_run, other_dpi=options.other_dpi
+        )
     for path in pushed.changed:
         sys.stdout.write(f"  {path}\n")
     if pushed.before == pushed.after:

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from pathlib import Path
 
 from infra.cli.options import CommandFailed
-from infra.cli.place import account_of, add_account, hospital_of
+from infra.cli.place import account_of, add_account, add_other_dpi, hospital_of
 from infra.operations.account import Account, Stack, installed_stack
 from infra.operations.configuration import installed_settings
 from infra.operations.deployment import Grade, checks, deploy, difference
@@ -30,6 +30,7 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     parser.add_argument(
         "--smoke-only", action="store_true", help="seulement le courriel d'essai, sans déployer"
     )
+    add_other_dpi(parser)
     parser.add_argument("--work", type=Path, metavar="DOSSIER", help="défaut : .local/NOM")
     add_account(parser)
     parser.set_defaults(run=run)
@@ -44,7 +45,7 @@ def run(options: Namespace) -> int:
     work = (options.work or Path(".local") / hospital.deployment.name).absolute()
     with account_of(options) as account:
         if not options.smoke_only:
-            _checked(hospital, account)
+            _checked(hospital, account, other_dpi=options.other_dpi)
         if options.check:
             return 0
         if options.diff:
@@ -53,9 +54,9 @@ def run(options: Namespace) -> int:
         return _deployed(hospital, account, work, options)
 
 
-def _checked(hospital: Hospital, account: Account) -> None:
+def _checked(hospital: Hospital, account: Account, *, other_dpi: bool) -> None:
     refused = False
-    for each in checks(hospital, account):
+    for each in checks(hospital, account, other_dpi=other_dpi):
         sys.stdout.write(f"  {each.subject:<24} {each.grade.value:<9} {each.sentence}\n")
         refused |= each.grade is Grade.BAD
     if refused:

@@ -27,7 +27,7 @@ from infra.cli.wording import (
 from infra.local.hospital import settings_of, with_mailbox
 from pfi.adapters.csv_patients import ListedPatients
 from pfi.ins.concordance import TraitFinding
-from pfi.ins.wording import ADVICE_FR, LABELS_FR
+from pfi.ins.wording import ADVICE_FR, LABELS_FR, checks
 from pfi.journey.foresight import DocumentForecast, Forecast, Foresight
 from pfi.journey.settings import Settings
 from pfi.mail.inbound import MailLimits, read
@@ -129,8 +129,15 @@ def _document(number: int, document: DocumentForecast) -> Iterator[str]:
     if document.reason is Reason.INS_DIFFERS and not decision.findings:
         yield "    ≠ matricule : la base tient un autre INS pour ce patient"
     yield from (_finding(each) for each in decision.findings)
+    yield from check_lines(document.reason, decision.findings)
     for warning in decision.warnings:
         yield f"    à noter : {WARNINGS_FR[warning]}"
+
+
+def check_lines(reason: str | None, findings: Sequence[TraitFinding]) -> Iterator[str]:
+    """Which trait to check, and in which system."""
+    told = checks(reason or "", ((each.trait, each.level) for each in findings))
+    yield from (f"    à vérifier : {check}" for check in told)
 
 
 def _finding(finding: TraitFinding) -> str:

@@ -14,8 +14,11 @@ COMMANDS = (
     "status",
     "review",
     "trace",
+    "senders",
     "prove",
     "explain",
+    "patients",
+    "rehearse",
     "config",
     "certificates",
     "pause",
@@ -25,6 +28,7 @@ COMMANDS = (
     "deploy",
     "cost",
     "faults",
+    "relay",
 )
 """Modules of this package, one per sub-command."""
 

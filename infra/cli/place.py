@@ -26,20 +26,29 @@ def add_name(parser: ArgumentParser) -> None:
     add_account(parser)
 
 
+def add_other_dpi(parser: ArgumentParser) -> None:
+    """The option of the commands that write the settings of an installation."""
+    parser.add_argument(
+        "--other-dpi",
+        action="store_true",
+        help="un DPI qui prend la place d'un autre n'a pas ses documents",
+    )
+
+
 @contextmanager
-def account_of(options: Namespace) -> Iterator[Account]:
+def account_of(options: Namespace, kind: type[Account] = Account) -> Iterator[Account]:
     """The account, closed at the end; what it refuses becomes one sentence."""
     try:
-        with aws_faults(), Account(_environment(options.folder)) as account:
+        with aws_faults(), kind(_environment(options.folder)) as account:
             yield account
     except OperationRefused as refused:
         raise CommandFailed(str(refused)) from None
 
 
 @contextmanager
-def stack_of(options: Namespace) -> Iterator[Stack]:
+def stack_of(options: Namespace, kind: type[Account] = Account) -> Iterator[Stack]:
     """The installed stack named by the options."""
-    with account_of(options) as account:
+    with account_of(options, kind) as account:
         yield installed_stack(account, options.name)
 
 

@@ -6,16 +6,23 @@ from collections.abc import Iterator
 
 from infra.cli.place import add_name, stack_of
 from infra.cli.states import INTEGRATIONS_FR, STATES_FR, STATUS_FR, act_line, labelled, moment
-from infra.cli.wording import LEVELS_FR, ROUTES_FR
+from infra.cli.wording import LEVELS_FR, ROUTES_FR, TRAITS_FR
+from infra.operations.candidates import IDENTITY, Candidate, candidates
 from infra.operations.installed_reviews import desk_of, mail_of
+from infra.operations.proof import QUEUED
 from infra.operations.redriving import step_of
 from infra.operations.reviews import Desk, Filed
+from pfi.adapters.patients import DynamoLookup
+from pfi.errors import Unavailable
 from pfi.ins.traits import Level
 from pfi.ins.wording import advice
+from pfi.journey.ledger import Versioned
+from pfi.journey.ports import Patients
 from pfi.journey.records import DocumentRecord, MailRecord, ReviewItem
 from pfi.names import Step
 
-STEPS = (Step.PARSE.value, Step.MATCH.value, Step.PUSH.value, Step.FORWARD.value)
+STEPS = tuple(each.value for each in (*QUEUED, Step.FEED))
+"""Those whose work can be done again."""
 
 
 def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
@@ -84,23 +91,61 @@ def show(options: Namespace) -> int:
     """The items of one mail, the mail and its documents, what to do."""
     with stack_of(options) as stack:
         desk = desk_of(stack)
-        _print(shown(desk, mail_of(stack, desk, options.mail)))
+        mail = mail_of(stack, desk, options.mail)
+        base = DynamoLookup(stack.client("dynamodb"), stack.output("PatientsTable"))
+        _print(shown(desk, mail))
+        _print(candidate_lines(desk, mail, base))
     return 0
 
 
 def shown(desk: Desk, mail: str) -> Iterator[str]:
     """Codes and digests of one mail; never a trait."""
-    yield f"courriel {mail}"
-    known = desk.ledger.mail(mail)
+    known, filed = desk.ledger.mail(mail), desk.of(mail)
+    if any(each.item.step == Step.FEED.value for each in filed):
+        yield f"message d'identité {mail}"
+        yield f"  conservé sous feed/{mail}.hl7 (alimentation {filed[0].item.source})"
+    else:
+        yield f"courriel {mail}"
+        yield from _mail_shown(desk, mail, known)
+    for each in filed:
+        yield from item_lines(each.item)
+    yield from map(act_line, desk.acts(mail))
+
+
+def _mail_shown(desk: Desk, mail: str, known: Versioned[MailRecord] | None) -> Iterator[str]:
     if known is None:
         yield "  inconnu du registre (jamais lu)"
     else:
         yield from mail_lines(known.record)
     for each in desk.ledger.documents(mail):
         yield document_line(each.record)
-    for filed in desk.of(mail):
-        yield from item_lines(filed.item)
-    yield from map(act_line, desk.acts(mail))
+
+
+def candidate_lines(desk: Desk, mail: str, base: Patients) -> Iterator[str]:
+    """For documents refused for their identity: whom they may be about; IPP, never a value."""
+    known = desk.ledger.mail(mail)
+    mailbox = desk.settings.mailbox(known.record.mailbox) if known else None
+    documents = (each.record for each in desk.ledger.documents(mail))
+    refused = [each for each in documents if each.reason in IDENTITY]
+    if mailbox is None or not refused:
+        return
+    try:
+        facts = desk.store.dossier(mail).documents
+        for each in refused:
+            identity = facts[each.number - 1].identity
+            found = candidates(identity, mailbox.establishment, base, desk.settings)
+            yield f"  document {each.number}, candidats de la base : {len(found) or 'aucun'}"
+            yield from map(_candidate_line, found)
+    except Unavailable:  # bodies have expired, or the reviewer may not read the base
+        yield "  candidats : le document ou la base patients ne peut pas être lu"
+
+
+def _candidate_line(candidate: Candidate) -> str:
+    ins = "tient ce matricule" if candidate.holds else "ne tient pas ce matricule"
+    state = "qualifiée" if candidate.qualified else "non qualifiée"
+    names = [TRAITS_FR[trait] for trait in candidate.differing]
+    traits = f"diffère : {', '.join(names)}" if names else "traits identiques"
+    return f"    IPP {candidate.ipp} ({state}) {ins} ; {traits}"
 
 
 def mail_lines(mail: MailRecord) -> Iterator[str]:

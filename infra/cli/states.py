@@ -6,8 +6,8 @@ from typing import Final
 from infra.cli.wording import WARNINGS_FR
 from infra.operations.reviews import Act
 from pfi.ins.wording import LABELS_FR
+from pfi.journey.answered import BASE_DIFFERS
 from pfi.journey.message import PARIS
-from pfi.journey.push import BASE_DIFFERS
 from pfi.journey.records import MailState
 from pfi.names import Integration, Leg, Reason
 

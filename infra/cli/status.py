@@ -13,10 +13,15 @@ from infra.cli.running import Running, add_folder, running
 from infra.cli.wording import ROUTES_FR
 from infra.local.operator_store import OperatorStore
 from infra.operations.account import installed_stack
-from infra.operations.switches import DOORS, is_open
+from infra.operations.switches import DOORS, Standing, standing
 from pfi.mail.inbound import read
 from pfi.names import Route
 
+STANDING_FR = {
+    Standing.OPEN: "en service",
+    Standing.SHUT: "en pause (pfi resume)",
+    Standing.MIXED: "en partie en pause (pfi pause, ou pfi resume)",
+}
 QUEUES = ("Parse", "Match", "Push", "Forward")
 
 
@@ -41,8 +46,7 @@ def _doors(options: Namespace) -> Iterator[str]:
     with account_of(options) as account:
         stack = installed_stack(account, DEFAULT_NAME)
         for door in DOORS:
-            state = "en service" if is_open(stack, door) else "en pause (pfi resume)"
-            yield f"{WORDS[door]} : {state}"
+            yield f"{WORDS[door]} : {STANDING_FR[standing(stack, door)]}"
 
 
 def _routes(laptop: Running) -> Iterator[str]:

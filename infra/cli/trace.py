@@ -5,6 +5,7 @@ from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAc
 from collections.abc import Iterator
 from contextlib import suppress
 
+from infra.cli.explain import check_lines
 from infra.cli.place import add_name, stack_of
 from infra.cli.review import digest_of, document_line, item_lines, mail_lines
 from infra.cli.states import INTEGRATIONS_FR, LEGS_FR, act_line, labelled, moment, warned
@@ -14,6 +15,7 @@ from infra.operations.installed_reviews import desk_of, mail_of
 from infra.operations.reviews import Desk
 from infra.operations.seeking import by_document, by_message_id
 from infra.operations.tracing import Trace, trace_of
+from pfi.ins.wording import advice
 from pfi.journey.records import DocumentRecord, Dossier, MailRecord
 from pfi.names import Leg
 
@@ -54,6 +56,8 @@ def trace_lines(mail: str, trace: Trace) -> Iterator[str]:
     yield f"courriel {mail}"
     if trace.mail is not None:
         yield from mail_lines(trace.mail)
+        if trace.mail.reason:
+            yield f"  à faire : {advice('', trace.mail.reason)}"
     if trace.dossier is not None and trace.dossier.archive_sha256:
         yield f"  archive {trace.dossier.archive_sha256}"
     for document in trace.documents:
@@ -69,10 +73,12 @@ def _document(document: DocumentRecord, dossier: Dossier | None) -> Iterator[str
     yield document_line(document)
     yield f"    {EVENTS_FR[document.event]}{_id(document, dossier)}"
     if document.decided_at:
-        yield f"    {moment(document.decided_at)}  identité décidée"
+        rule = labelled(document.reason) if document.reason else "concordante"
+        yield f"    {moment(document.decided_at)}  identité décidée : {rule}"
     for each in document.findings:
         mark = " " if each.level.equal else "≠"
         yield f"      {mark} {TRAITS_FR[each.trait]:<30} {LEVELS_FR[each.level]}"
+    yield from (f"  {line}" for line in check_lines(document.reason, document.findings))
     for warning in document.warnings:
         yield f"      à noter : {warned(warning)}"
     yield from _message(document)

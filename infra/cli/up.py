@@ -171,6 +171,7 @@ def where_to_look(laptop: Laptop) -> str:
     rows = [
         ("BAL applicative", f"{mailbox.address} (IMAP 127.0.0.1:{laptop.operator.imap_port})"),
         ("messagerie de repli", mailbox.fallback or "aucune"),
+        ("messages d'identité (PAM)", f"MLLP 127.0.0.1:{laptop.relay.port}"),
         ("courriels reçus par chacun", "pfi status --mails"),
         ("messages acceptés par le DPI", str(laptop.folder / "dpi")),
         ("registre (DynamoDB)", laptop.outputs["LedgerTable"]),

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
+from infra.local.invented.identity_messages import AUTHORITY
+from pfi.journey.settings import DpiSettings, FeedSettings, MailboxSettings, Settings
 from pfi.names import Environment
 
 DEMO_MAILBOX: Final = "pfi.reception@ch-demo.mssante.test"
@@ -40,6 +41,7 @@ def settings_of(
         environment=environment,
         mailboxes=(mailbox,),
         dpis=(dpi,),
+        feeds=(FeedSettings(id="gam", establishment=DEMO_ESTABLISHMENT, ipp_authority=AUTHORITY),),
         trusted_suffixes=tuple(trusted) or suffixes,
     )
 

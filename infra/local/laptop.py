@@ -20,9 +20,12 @@ from infra.local.deployer import ROOT, deploy
 from infra.local.dpi import Dpi
 from infra.local.emulator import Emulator, EmulatorFailed, running
 from infra.local.feeder import Feeder
+from infra.local.front import Front, invoking
 from infra.local.operator import Operator
 from infra.local.operator_rules import OperatorOptions
 from infra.local.pki import Pki
+from infra.relay.server import Relay, Relaying
+from infra.relay.upstream import Upstream
 from pfi.adapters.dynamodb import DynamoTable
 from pfi.adapters.patients import DynamoPatients
 from pfi.adapters.s3 import S3Store
@@ -36,6 +39,9 @@ LOCAL_RETRY: Final = RetrySettings(backoff_s=(1, 2, 4, 5), order_grace_s=2)
 """On a laptop nobody waits an hour: same rules, shorter times."""
 HOLD_S: Final = 25
 ACK_TIMEOUT_S: Final = 4
+RELAY: Final = "relais"
+"""The client whose certificate may feed."""
+RELAY_PATIENCE_S: Final = 3
 _OPERATOR_FILES: Final = ("operator.sqlite", "operator.sqlite-wal", "operator.sqlite-shm")
 
 
@@ -95,6 +101,7 @@ class Laptop:
         self.progress("Paramètres, certificats, métriques…")
         self.configure(self.settings)
         self._start_feeder()
+        self._start_relay()
         self._remember()
 
     def install(self, root: Path) -> None:
@@ -116,7 +123,7 @@ class Laptop:
     def _start_peers(self) -> None:
         own = [mailbox.address for mailbox in self.settings.mailboxes]
         others = [mailbox.fallback for mailbox in self.settings.mailboxes if mailbox.fallback]
-        self.pki = Pki.ensure(self.folder / "pki", [*own, *others])
+        self.pki = Pki.ensure(self.folder / "pki", [*own, *others, RELAY])
         operator = Operator(
             self.pki,
             [*own, *others],
@@ -144,12 +151,16 @@ class Laptop:
         )
         dpis = tuple(
             replace(each, host="127.0.0.1", port=self.dpi.port, connect_timeout_s=2,
+                    # The simulated one does; an older version has no word for it.
+                    recognises_repeats=self.root == ROOT,
                     ack_timeout_s=self.times.ack, hold_s=min(each.hold_s, self.times.hold))
             for each in settings.dpis
         )  # fmt: skip
         attempts = settings.retry.unexpected_attempts
         retry = replace(LOCAL_RETRY, unexpected_attempts=attempts)
-        self.settings = replace(settings, operator=operator, dpis=dpis, retry=retry)
+        fingerprints = (self.pki.fingerprint(RELAY),)
+        feeds = tuple(replace(each, client_certificates=fingerprints) for each in settings.feeds)
+        self.settings = replace(settings, operator=operator, dpis=dpis, feeds=feeds, retry=retry)
         self.client("ssm").put_parameter(
             Name=self.outputs["SettingsParameter"],
             Value=dump_settings(self.settings),
@@ -170,6 +181,21 @@ class Laptop:
             SecretId=self.outputs[output], SecretString=json.dumps(value)
         )
 
+    def _start_relay(self) -> None:
+        """The way of an identity message: MLLP to the relay, HTTPS to the function."""
+        invoke = invoking(self.client("lambda"), f"{CONTEXT['name']}-feed")
+        self.front = Front(self.pki.server_context(), invoke)
+        context = self.pki.client_context(RELAY)
+        relaying = Relaying(
+            upstream=lambda: Upstream(self.front.url, context),
+            patience_s=RELAY_PATIENCE_S,
+            tell=lambda _: None,
+        )
+        self.relay = Relay(("127.0.0.1", 0), relaying)
+        for each in (self.front, self.relay):
+            each.start()
+            self._open.callback(each.stop)
+
     def _start_feeder(self) -> None:
         queues = {
             url.rsplit("/", 1)[-1]: url
@@ -187,6 +213,7 @@ class Laptop:
             "outputs": self.outputs,
             "imap_port": self.operator.imap_port,
             "smtp_port": self.operator.smtp_port,
+            "feed_port": self.relay.port,
             "mailboxes": [mailbox.address for mailbox in self.settings.mailboxes],
         }
         path = self.folder / "run.json"

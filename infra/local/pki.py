@@ -88,6 +88,11 @@ class Pki:
         """Text of `certificate_path`."""
         return self.certificate_path(name).read_text("ascii")
 
+    def fingerprint(self, name: str) -> str:
+        """SHA-256 of a certificate, as the settings of a feed write it."""
+        certificate = x509.load_pem_x509_certificate(self.certificate_path(name).read_bytes())
+        return certificate.fingerprint(hashes.SHA256()).hex()
+
     def key_pem(self, name: str) -> str:
         """Text of `key_path`."""
         return self.key_path(name).read_text("ascii")

@@ -12,8 +12,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from infra.aws.context import deployment
-from infra.aws.names import EEA_REGIONS
+from infra.aws.names import BESIDE, EEA_REGIONS
 from infra.aws.refused import RefusedContextError
+from infra.operations.feeding import feeding
+from infra.operations.findings import Finding
 from infra.operations.hospital_file import (
     Draft,
     Fault,
@@ -26,6 +28,7 @@ from infra.operations.hospital_file import (
 from infra.operations.pacing import pacing
 from infra.operations.positions import Path as Place
 from pfi.edge.settings import dump_settings
+from pfi.journey.grace import LONGEST
 from pfi.journey.settings import DpiSettings, MailboxSettings
 from pfi.mail.rules import trusted
 from pfi.names import Environment
@@ -44,15 +47,6 @@ _HD_FIELDS: Final = tuple(
 _CHARSETS: Final = {"UNICODE UTF-8": "utf-8", "8859/15": "iso8859-15"}
 _TEST_SUFFIX: Final = ".test"
 _PEER: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3}){3}(/[0-9]{1,2})?:[0-9]{1,5}")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A fault before its line is known."""
-
-    path: Place
-    sentence: str
-    warning: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +91,9 @@ def findings(hospital: Hospital) -> Iterator[Finding]:
     yield from _trust(hospital)
     yield from _alarms(hospital)
     yield from _figures(hospital)
+    yield from _grace(hospital)
     yield from _network(hospital)
+    yield from feeding(hospital)
     if (size := len(dump_settings(hospital.settings).encode())) > PARAMETER_BYTES:
         yield Finding((), f"les paramètres font {size} octets ; SSM en accepte {PARAMETER_BYTES}")
 
@@ -113,6 +109,10 @@ def _deployment(hospital: Hospital) -> Iterator[Finding]:
             ("deployment", "name"),
             "2 à 24 caractères : minuscules, chiffres ou tirets, une lettre d'abord",
         )
+    elif table.name.endswith(BESIDE):
+        ends = ", ".join(BESIDE)
+        sentence = f"{ends} finissent le nom des piles annexes : pfi destroy s'y tromperait"
+        yield Finding(("deployment", "name"), sentence)
     elif table.name.endswith("-test") is _production(hospital):
         yield Finding(
             ("deployment", "name"),
@@ -318,6 +318,8 @@ def stack_refusal(hospital: Hospital) -> Iterator[Finding]:
 def _place_of(refusal: str) -> Place:
     """A refusal starts with its key, most of the time."""
     key = refusal.partition(":")[0]
+    if key.startswith("feed_"):
+        return ("endpoint", key.removeprefix("feed_"))
     return _KEYS.get(key, ("network", key) if key.isidentifier() else ())
 
 
@@ -342,6 +344,12 @@ def _figures(hospital: Hospital) -> Iterator[Finding]:
             least = 0 if each.name in _MAY_BE_ZERO else 1e-9
             if any(type(one) in {int, float} and one < least for one in values):
                 yield Finding((*place, each.name), "une valeur positive est attendue")
+
+
+def _grace(hospital: Hospital) -> Iterator[Finding]:
+    longest = int(LONGEST.total_seconds())
+    if not 0 <= hospital.match.grace_s <= longest:
+        yield Finding(("match", "grace_s"), f"de 0 (pas d'attente) à {longest} secondes")
 
 
 _MAY_BE_ZERO: Final = frozenset({"resend_on_unknown", "hold_s", "min_interval_s"})

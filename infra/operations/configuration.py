@@ -14,6 +14,7 @@ from infra.operations.account import OperationRefused, Stack
 from infra.operations.flight import in_flight
 from infra.operations.hospital_file import Hospital
 from infra.operations.journal import journal_of, utc_now
+from infra.operations.successors import refuse_a_new_name
 from pfi.edge.settings import SettingsRefused, dump_settings, read_settings
 from pfi.journey.settings import Settings
 
@@ -36,13 +37,16 @@ def push(
     stack: Stack,
     *,
     dry_run: bool = False,
+    other_dpi: bool = False,
     now: Callable[[], datetime] = utc_now,
 ) -> Pushed:
-    """Write the settings of a reviewed file where the functions read them."""
+    """Write the settings of a reviewed file where the functions read them. `other_dpi`: a DPI that
+    takes the place of another does not hold its documents."""
     _same_installation(hospital, stack)
     old_text = settings_text(stack)
     old, new_text = read_back(old_text), dump_settings(hospital.settings)
     if old is not None:
+        refuse_a_new_name(old, hospital.settings, other_dpi=other_dpi)
         _refuse_to_strand(old, hospital.settings, stack)
     planned = Pushed(
         before=sha256(old_text),

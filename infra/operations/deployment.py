@@ -21,13 +21,14 @@ from infra.operations.account import (
     find_stack,
     installed_stack,
 )
-from infra.operations.configuration import DEPLOYED, sha256, write_settings
+from infra.operations.configuration import DEPLOYED, read_back, sha256, write_settings
 from infra.operations.configuration import settings_text as current_text
 from infra.operations.flight import queue_depths
 from infra.operations.hospital_file import Hospital
 from infra.operations.journal import journal_of, utc_now
 from infra.operations.secrets import certificates_of, state_of, texts_of
-from infra.operations.switches import DOORS, is_open
+from infra.operations.successors import sentence, successors
+from infra.operations.switches import DOORS, Door, Standing, standing, turn
 from pfi.edge.settings import dump_settings
 
 UNRESERVED: Final = 100
@@ -35,7 +36,8 @@ UNRESERVED: Final = 100
 _BOOTSTRAP: Final = "/cdk-bootstrap/hnb659fds/version"
 _NOT_IN_THE_EMULATOR: Final = frozenset(
     {"network", "vpc_cidr", "zones", "nat", "endpoints", "imap", "smtp", "dpi", "link", "hospital",
-     "customer_gateway", "customer_asn", "direct_connect_gateway", "malware", "audit_lock",
+     "customer_gateway", "customer_asn", "direct_connect_gateway", "feed_domain",
+     "feed_certificate", "feed_truststore", "feed_truststore_version", "malware", "audit_lock",
      "budget", "break_glass", "alarm_emails"}
 )  # fmt: skip
 
@@ -57,7 +59,7 @@ class Check:
     sentence: str
 
 
-def checks(hospital: Hospital, account: Account) -> Iterator[Check]:
+def checks(hospital: Hospital, account: Account, *, other_dpi: bool = False) -> Iterator[Check]:
     """Account, region, quota, preparation, state of the stack, certificates."""
     yield Check("compte", Grade.GOOD, account.who())
     yield _region(hospital, account)
@@ -73,6 +75,7 @@ def checks(hospital: Hospital, account: Account) -> Iterator[Check]:
         yield from _certificates(hospital, stack)
         yield from _doors(stack)
         yield from _abandoned(hospital, stack)
+        yield from _renamed(hospital, stack, Grade.TO_KNOW if other_dpi else Grade.BAD)
 
 
 def _region(hospital: Hospital, account: Account) -> Check:
@@ -146,8 +149,12 @@ def _certificates(hospital: Hospital, stack: Stack) -> Iterator[Check]:
 
 def _doors(stack: Stack) -> Iterator[Check]:
     for door in DOORS:
-        if not is_open(stack, door):
-            yield Check(door, Grade.TO_KNOW, "en pause, et le reste (pfi resume)")
+        match standing(stack, door):
+            case Standing.SHUT:
+                yield Check(door, Grade.TO_KNOW, "en pause, et le reste (pfi resume)")
+            case Standing.MIXED:
+                sentence = "en partie en pause : pfi pause pour l'arrêter, pfi resume pour l'ouvrir"
+                yield Check(door, Grade.TO_KNOW, sentence)
 
 
 def _abandoned(hospital: Hospital, stack: Stack) -> Iterator[Check]:
@@ -160,16 +167,30 @@ def _abandoned(hospital: Hospital, stack: Stack) -> Iterator[Check]:
             yield Check(f"file {queue}", Grade.BAD, sentence)
 
 
+def _renamed(hospital: Hospital, stack: Stack, grade: Grade) -> Iterator[Check]:
+    """A DPI under a new id would get its documents a second time."""
+    installed = read_back(current_text(stack))
+    if installed is not None and (pairs := list(successors(installed, hospital.settings))):
+        yield Check("DPI renommé", grade, sentence(pairs))
+
+
 def deploy(
     hospital: Hospital, account: Account, work: Path, progress: Callable[[str], None]
 ) -> Stack:
-    """Deploy, then put the settings in place; the act goes into the journal."""
+    """Deploy, then put the settings in place; the act goes into the journal.
+
+    What was in pause stays so: the source of a new lane is born open, and is shut before settings
+    name its DPI.
+    """
+    before_it = find_stack(account, hospital.deployment.name)
+    shut = _shut_doors(before_it) if before_it else ()
     if account.emulated:
         _into_the_emulator(hospital, account, work, progress)
     else:
         words = ("deploy", "--all", "--require-approval", "never")
         cdk.run(words, {"target": "aws", **hospital.context}, work)
     stack = installed_stack(account, hospital.deployment.name)
+    list(turn(stack, shut, opened=False, reason="pfi deploy"))
     text = dump_settings(hospital.settings)
     before = sha256(current_text(stack))
     write_settings(stack, text)
@@ -181,6 +202,13 @@ def deploy(
         detail=(f"version={version('pfi')}", *_context_words(hospital)),
     )
     return stack
+
+
+def _shut_doors(stack: Stack) -> tuple[Door, ...]:
+    """Of a stack whose first deployment failed there may be no door yet."""
+    if "FunctionPush" not in stack.outputs:
+        return ()
+    return tuple(door for door in DOORS if standing(stack, door) is Standing.SHUT)
 
 
 def _context_words(hospital: Hospital) -> tuple[str, ...]:

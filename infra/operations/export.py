@@ -17,12 +17,13 @@ from boto3.dynamodb.types import TypeDeserializer
 from pydantic import TypeAdapter
 
 from infra.operations.account import OperationRefused, Stack
+from infra.operations.base_export import row
 from infra.operations.configuration import read_back, settings_text
 from infra.operations.flight import scanned
 from infra.operations.journal import Entry, journal_of
-from pfi.adapters.csv_patients import COLUMNS
 from pfi.ins.identity import PatientRecord
 from pfi.ins.keys import ipp_key
+from pfi.ins.patient_lines import COLUMNS
 
 MANIFEST: Final = "MANIFESTE.sha256"
 README: Final = "LISEZMOI.txt"
@@ -125,7 +126,7 @@ class Export:
                 found.setdefault(name, []).append(record)
         for name, records in found.items():
             records.sort(key=lambda each: each.ipp)
-            self._csv(f"patients-{name}.csv", list(COLUMNS), map(_patient_row, records))
+            self._csv(f"patients-{name}.csv", list(COLUMNS), map(row, records))
             whole = (_RECORD.dump_json(each).decode() + "\n" for each in records)
             self._write(f"patients-{name}.jsonl", whole)
         self.progress(f"{sum(map(len, found.values()))} identités")
@@ -225,19 +226,6 @@ def _cell(value: Any) -> Any:
 
 def _establishment(names: list[str], record: PatientRecord, key: str) -> str:
     return next((name for name in names if ipp_key(name, record.ipp) == key), UNKNOWN)
-
-
-def _patient_row(record: PatientRecord) -> dict[str, str]:
-    traits = {name: getattr(record.traits, name) for name in COLUMNS[5:13]}
-    return {
-        "ipp": record.ipp,
-        "status": record.status,
-        "attributes": " ".join(sorted(record.attributes)),
-        "matricule": record.matricule,
-        "oid": record.oid,
-        **traits,
-        "merged_into": record.merged_into,
-    }
 
 
 def _event(each: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from infra.operations.positions import Path as Place
 from infra.operations.positions import Positions
 from pfi.journey.settings import (
     DpiSettings,
+    FeedSettings,
     LimitSettings,
     MailboxSettings,
     MatchSettings,
@@ -88,6 +89,16 @@ class NetworkTable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointTable:
+    """`[endpoint]`: where identity messages are received over HTTPS (docs/install-relay.md)."""
+
+    domain: str = ""
+    certificate: str = ""
+    truststore: str = ""
+    truststore_version: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardTable:
     """`[guard]`: guard rails around the core."""
 
@@ -133,6 +144,8 @@ class Hospital:
     retention: RetentionTable = field(default_factory=RetentionTable)
     alarms: AlarmTable = field(default_factory=AlarmTable)
     network: NetworkTable = field(default_factory=NetworkTable)
+    feeds: tuple[FeedSettings, ...] = ()
+    endpoint: EndpointTable = field(default_factory=EndpointTable)
     guard: GuardTable = field(default_factory=GuardTable)
     trust: TrustTable = field(default_factory=TrustTable)
     senders: tuple[SenderSettings, ...] = ()
@@ -150,6 +163,7 @@ class Hospital:
             environment=self.deployment.environment,
             mailboxes=self.mailboxes,
             dpis=self.dpis,
+            feeds=self.feeds,
             operator=self.operator,
             trusted_suffixes=self.trust.suffixes,
             senders=self.senders,
@@ -182,6 +196,7 @@ class Hospital:
             "retention_audit": self.retention.audit_days,
             "alarm_emails": self.alarms.addresses,
             "thresholds": json.dumps(self.alarms.thresholds) if self.alarms.thresholds else "",
+            **{f"feed_{key}": value for key, value in asdict(self.endpoint).items()},
             **asdict(self.guard),
             **asdict(self.network),
         }
@@ -334,6 +349,8 @@ _TYPES: Final[Mapping[str, Any]] = {
     "retention": RetentionTable,
     "alarms": AlarmTable,
     "network": NetworkTable,
+    "feeds": FeedSettings,
+    "endpoint": EndpointTable,
     "guard": GuardTable,
     "trust": TrustTable,
     "senders": SenderSettings,

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
+from typing import Final
 from urllib.parse import quote
 
-from infra.operations.account import Stack
+from infra.operations.account import OperationRefused, Stack
 from infra.operations.configuration import installed_settings
 from infra.operations.flight import scanned
 from infra.operations.journal import utc_now
@@ -13,7 +14,13 @@ from pfi.adapters.dynamodb import DynamoTable
 from pfi.adapters.s3 import S3Store
 from pfi.journey.jobs import Job
 from pfi.journey.ledger import Ledger
+from pfi.journey.outcome import Log
 from pfi.names import Step
+
+_LOOKED_AT: Final = frozenset(
+    each.name for each in (Log.FEED_APPLIED, Log.FEED_REPEATED, Log.FEED_IGNORED, Log.FEED_REFUSED)
+)
+"""The message was read and decided; a refused one is open again."""
 
 
 def arrival_body(key: str) -> str:
@@ -34,6 +41,20 @@ class StackQueues:
     def arrive(self, key: str) -> None:
         """Announce a mail of the store once more."""
         self._send(Step.PARSE, arrival_body(key))
+
+    def apply(self, message: str, feed: str) -> None:
+        """Call the function `feed`, which alone writes the patient base."""
+        answer = self.stack.client("lambda").invoke(
+            FunctionName=self.stack.output("FunctionFeed"),
+            Payload=json.dumps({"message": message, "feed": feed}).encode(),
+        )
+        told = json.loads(answer["Payload"].read())
+        if "FunctionError" in answer or told.get("log") not in _LOOKED_AT:
+            raise OperationRefused(
+                "le message n'a pas pu être relu : base indisponible, alimentation retirée des"
+                " paramètres ou message expiré (le faire renvoyer par le référentiel) ; il reste"
+                " en revue"
+            )
 
     def _send(self, step: Step, body: str, lane: str = "") -> None:
         url = self.stack.output(f"Queue{step.value.capitalize()}Url")
@@ -79,4 +100,5 @@ def mail_of(stack: Stack, desk: Desk, word: str) -> str:
     }
     rows = scanned(stack, stack.output("LedgerTable"), every)
     found = {item["pk"]["S"].removeprefix("MAIL#") for item in rows}
+    found |= {each.item.mail for each in desk.waiting()}  # identity messages are no mails
     return one_of({mail for mail in found if mail.startswith(word)}, word)

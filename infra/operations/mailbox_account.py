@@ -6,25 +6,25 @@ where the operator accepts connections.
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from infra.operations.account import Stack
 from infra.operations.configuration import installed_settings
 from infra.operations.journal import utc_now
 from infra.operations.secrets import book_of
 from pfi.adapters.dynamodb import DynamoTable
-from pfi.adapters.imap import ImapMailbox
-from pfi.adapters.s3 import TRUST, S3Store
+from pfi.adapters.imap import ImapReader
+from pfi.adapters.s3 import TRUST, S3Reader
 from pfi.edge.wiring import mail_access, tls_context
 from pfi.errors import Unavailable
 from pfi.journey.accounts import Folder
 from pfi.journey.ledger import Ledger
 from pfi.journey.ports import MailGone
-from pfi.journey.settings import MailboxSettings, Settings
+from pfi.journey.settings import MailboxSettings, OperatorSettings, Settings
 
 _TRIES: Final = 3
 
@@ -34,6 +34,26 @@ def folders_of(stack: Stack, grace: timedelta) -> tuple[Folder, ...]:
     settings = installed_settings(stack)
     look = _Look(stack, settings, grace)
     return tuple(look.patiently(each) for each in settings.mailboxes)
+
+
+def reader_of(stack: Stack, settings: Settings, mailbox: MailboxSettings) -> ImapReader:
+    """A session that only reads, with the certificate and the passwords of the installation."""
+    secret = book_of(stack).read("mssante")[0]
+    texts = {**secret, **secret.get("certificates", {}).get(mailbox.id, {})}
+    crl = str(texts.get("crl", ""))
+    if crl.startswith(TRUST):
+        store = S3Reader(stack.client("s3"), stack.output("BucketName"))
+        crl = store.get(crl).decode("ascii", "replace")
+    return reader_with({**texts, "crl": crl}, settings.operator, mailbox)
+
+
+def reader_with(
+    texts: Mapping[str, Any], operator: OperatorSettings, mailbox: MailboxSettings
+) -> ImapReader:
+    """The same with PEM texts, passwords and tokens in the form of the secret."""
+    peer = (operator.imap_host, operator.imap_port)
+    context = tls_context(texts, operator.revocation)
+    return ImapReader.open(mail_access(mailbox, operator, texts, peer), context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +71,7 @@ class _Look:
 
     def mailbox(self, mailbox: MailboxSettings) -> Folder:
         """INBOX against the places of the ledger, the processed folder by its bytes."""
-        session = self._open(mailbox)
+        session = reader_of(self.stack, self.settings, mailbox)
         try:
             overdue = self._overdue(mailbox, session)
             processed = Counter(self._processed(session))
@@ -59,27 +79,13 @@ class _Look:
             session.close()
         return Folder(mailbox.id, processed, overdue)
 
-    def _open(self, mailbox: MailboxSettings) -> ImapMailbox:
-        operator = self.settings.operator
-        secret = book_of(self.stack).read("mssante")[0]
-        peer = (operator.imap_host, operator.imap_port)
-        texts = {**secret, **secret.get("certificates", {}).get(mailbox.id, {})}
-        crl = str(texts.get("crl", ""))
-        if crl.startswith(TRUST):
-            store = S3Store(self.stack.client("s3"), self.stack.output("BucketName"))
-            crl = store.get(crl).decode("ascii", "replace")
-        context = tls_context({**texts, "crl": crl}, operator.revocation)
-        return ImapMailbox.open(
-            mail_access(mailbox, operator, secret, peer), context, read_only=True
-        )
-
-    def _overdue(self, mailbox: MailboxSettings, session: ImapMailbox) -> int:
+    def _overdue(self, mailbox: MailboxSettings, session: ImapReader) -> int:
         """Mails of INBOX, when no poll has been complete for longer than the grace."""
         table = DynamoTable(self.stack.client("dynamodb"), self.stack.output("LedgerTable"))
         age = Ledger(table, utc_now).poll_age(mailbox.id)
         return len(session.listing()) if age > self.grace.total_seconds() else 0
 
-    def _processed(self, session: ImapMailbox) -> Iterator[str]:
+    def _processed(self, session: ImapReader) -> Iterator[str]:
         if not session.examine(self.settings.operator.processed_folder):
             return
         for uid, size in session.listing():

@@ -34,13 +34,14 @@ from pfi.journey.accounts import (
     faults_of_folder,
     faults_of_objects,
     faults_of_places,
+    faults_of_recognition,
     faults_of_references,
     seals_of,
-    stuck,
 )
 from pfi.journey.holdings import Book, held_now
 from pfi.journey.keys import digest
 from pfi.journey.ledger import Ledger
+from pfi.journey.stuck import longest_wait, stuck
 from pfi.names import Step
 
 QUEUED: Final = (Step.PARSE, Step.MATCH, Step.PUSH, Step.FORWARD)
@@ -103,6 +104,7 @@ def proof_of(
             grace=grace,
             body_days=body_days(stack),
             ledger_days=settings.ledger_days,
+            longest=longest_wait(settings),
         ),
         tuple(folders),
         dpi_inbox,
@@ -206,11 +208,14 @@ class _Inspection:
         for mail in mails:
             stored = by_mail.get(mail.mail, frozenset()) | ({mail.key} & objects.keys())
             yield from faults_of(book.held(mail, stored), terms)
-        yield from stuck(mails, queued, terms)
+        yield from stuck(mails, queued, terms, lambda mail: book.documents.get(mail, ()))
         yield from faults_of_objects(unnamed, terms)
-        known = book.known() | {each.content for each in unnamed if isinstance(each, _Read)}
+        # A review item may be about bytes that never became a mail; no other row is.
+        known, read = book.known(), {each.content for each in unnamed if isinstance(each, _Read)}
         yield from faults_of_references(book.named, known, terms)
+        yield from faults_of_references(book.set_aside, known | read, terms)
         yield from faults_of_places(mails, book.places, terms)
+        yield from faults_of_recognition(mails, book.same, book.out, terms)
         for folder in self.folders:
             yield from faults_of_folder(folder, mails)
 

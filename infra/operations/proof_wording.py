@@ -60,6 +60,8 @@ DOUBTS_FR: Final = {
     Doubt.NOT_ACCEPTED: "intégré selon le registre, absent du DPI",
     Doubt.ACCEPTED_UNKNOWN: "message accepté par le DPI, inconnu du registre",
     Doubt.NOT_COLLECTED: "courriel(s) de la boîte non relevé(s)",
+    Doubt.CLAIM_MISSING: "la ligne qui reconnaît une seconde remise n'est plus au registre",
+    Doubt.SENT_MISSING: "la ligne d'un envoi du PFI n'est plus au registre",
 }
 
 

@@ -3,6 +3,7 @@
 What CloudFormation keeps is read from the stacks' own templates, so that this page cannot drift.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,9 +18,12 @@ from infra.operations.switches import is_open, turn
 
 PATIENCE_S: Final = 1800.0
 _PAUSE_S: Final = 2.0
-ORDER: Final = ("-queries", "-guard", "", "-network")
+ORDER: Final = ("-queries", "-feed", "-guard", "", "-network")
 """Ends of the stacks' names, a stack before those whose exports it imports: CloudFormation deletes
-no stack whose exports are in use. The one without an end is the core."""
+no stack whose exports are in use. The one without an end is the core. The audit trail (guard)
+watches bucket, tables and key of the core by their exports, so it cannot outlive it: it goes just
+before, and what it has written stays. When the core then stays after all, `pfi deploy` brings the
+trail back."""
 _KEPT: Final = frozenset({"Retain", "RetainExceptOnCreate"})
 _WORDS: Final = {
     "AWS::S3::Bucket": "espace de stockage (courriels, documents, traces d'accès)",
@@ -56,14 +60,33 @@ def stacks_of(account: Account, name: str) -> tuple[Stack, ...]:
 
 def kept_by_retention(stack: Stack) -> Iterator[Kept]:
     """What will stay in the account after the stack is gone."""
-    client = stack.client("cloudformation")
-    template: Any = client.get_template(StackName=stack.name)["TemplateBody"]
-    stay = kept_in(template if isinstance(template, dict) else {})
-    pages = client.get_paginator("list_stack_resources").paginate(StackName=stack.name)
-    for page in pages:
-        for each in page["StackResourceSummaries"]:
-            if each["LogicalResourceId"] in stay:
-                yield Kept(each["ResourceType"], each.get("PhysicalResourceId", ""))
+    stay = kept_in(template_of(stack))
+    for each in _resources(stack):
+        if each["LogicalResourceId"] in stay:
+            yield Kept(each["ResourceType"], each.get("PhysicalResourceId", ""))
+
+
+def template_of(stack: Stack) -> dict[str, Any]:
+    """The template that CloudFormation holds. One that cannot be read says nothing of what is to be
+    kept, and then nothing may be destroyed."""
+    found: Any = stack.client("cloudformation").get_template(StackName=stack.name)["TemplateBody"]
+    if isinstance(found, str):
+        try:
+            found = json.loads(found)
+        except ValueError:
+            found = None
+    if not isinstance(found, dict) or not isinstance(found.get("Resources"), dict):
+        raise OperationRefused(
+            f"le modèle de la pile « {stack.name} » est illisible : ce qu'elle garde n'est pas "
+            "connu, rien n'a été détruit"
+        )
+    return found
+
+
+def _resources(stack: Stack) -> Iterator[dict[str, Any]]:
+    pages = stack.client("cloudformation").get_paginator("list_stack_resources")
+    for page in pages.paginate(StackName=stack.name):
+        yield from page["StackResourceSummaries"]
 
 
 def kept_in(template: dict[str, Any]) -> dict[str, str]:
@@ -79,12 +102,11 @@ def destroy(account: Account, name: str, progress: Callable[[str], None]) -> tup
     """
     stacks = stacks_of(account, name)
     cores = [stack for stack in stacks if stack.name == name]
-    for core in cores:
-        _shut(core)
     kept = [tuple(kept_by_retention(stack)) for stack in stacks]
     for core in cores:
+        _shut(core)
         journal_of(core).record("destroy", account.who())
-        if not tuple(kept_by_retention(core)):
+        if _bucket_goes(core):
             _empty(core)
     for stack in stacks:
         progress(f"Destruction de la pile {stack.name}…")
@@ -109,6 +131,20 @@ def _refuse_in_flight(stack: Stack) -> None:
     flight = in_flight(stack)
     if not flight.empty:
         raise OperationRefused("rien n'a été détruit :\n  " + "\n  ".join(flight.sentences()))
+
+
+def _bucket_goes(stack: Stack) -> bool:
+    """Only where the template says in words that the bucket of the mails is deleted."""
+    bucket = stack.output("BucketName")
+    goes = {
+        name
+        for name, each in template_of(stack)["Resources"].items()
+        if each["Type"] == "AWS::S3::Bucket" and each.get("DeletionPolicy") == "Delete"
+    }
+    return any(
+        each["LogicalResourceId"] in goes and each.get("PhysicalResourceId") == bucket
+        for each in _resources(stack)
+    )
 
 
 def _empty(stack: Stack) -> None:

@@ -48,6 +48,10 @@ class Queues(Protocol):
         """Announce a mail of the store once more."""
         ...
 
+    def apply(self, message: str, feed: str) -> None:
+        """Have an identity message of the store applied again, and wait for it."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Filed:
@@ -122,6 +126,8 @@ class Desk:
     ) -> tuple[ReviewItem, ...]:
         """Send what may go back into the journey; items that may not stay open."""
         _signed(who, why)
+        if any(step_of(each.item) is Step.FEED for each in self.of(mail)):
+            return self._apply(mail, who, why)
         for _ in range(MOST_TRIES):
             seen = self._seen(mail)
             chosen = _chosen(seen.filed, step)
@@ -145,6 +151,18 @@ class Desk:
         raise OperationRefused("le courriel change sans cesse : recommencez")
 
     # redrive
+
+    def _apply(self, message: str, who: str, why: str) -> tuple[ReviewItem, ...]:
+        """An identity message is no mail: the feed reads it from the store and applies it anew.
+        What cannot be applied this time either is open again when it returns."""
+        chosen = _chosen(self.of(message), Step.FEED)
+        act = self._act_put(message, self._act("redrive", who, why, chosen))
+        if not self.ledger.write(*(self._item_put(each, REDRIVING) for each in chosen), act):
+            raise OperationRefused("ce message vient de changer : recommencez")
+        for feed in dict.fromkeys(each.item.source for each in chosen):
+            self.queues.apply(message, feed)
+        self._leave(chosen)
+        return tuple(each.item for each in chosen)
 
     def _seen(self, mail: str) -> "_Seen":
         known = self.ledger.mail(mail)

@@ -6,6 +6,7 @@ While a door is shut nothing is lost: mails stay in their mailbox, jobs in their
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final, Literal
 
 from infra.operations.account import OperationRefused, Stack
@@ -15,6 +16,14 @@ Door = Literal["collect", "push"]
 DOORS: Final[tuple[Door, ...]] = ("collect", "push")
 SETTLING_S: Final = 120.0
 _PAUSE_S: Final = 1.0
+
+
+class Standing(StrEnum):
+    """How a door stands. Mixed: a pause was interrupted, or a lane of `push` is new."""
+
+    OPEN = "open"
+    SHUT = "shut"
+    MIXED = "mixed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +38,11 @@ class Position:
 def turn(
     stack: Stack, doors: tuple[Door, ...], *, opened: bool, reason: str = ""
 ) -> Iterator[Position]:
-    """Open or shut doors, one act in the journal for each that moved."""
+    """Open or shut doors, one act in the journal for each that moved. A door that stands partly
+    open is always moved."""
+    wanted = Standing.OPEN if opened else Standing.SHUT
     for door in doors:
-        moved = is_open(stack, door) is not opened
+        moved = standing(stack, door) is not wanted
         if moved:
             _TURN[door](stack, opened)
             action = f"{'resume' if opened else 'pause'} {door}"
@@ -41,11 +52,23 @@ def turn(
 
 
 def is_open(stack: Stack, door: Door) -> bool:
-    """What AWS says, not what the journal remembers."""
+    """Whether all of it is open."""
+    return standing(stack, door) is Standing.OPEN
+
+
+def standing(stack: Stack, door: Door) -> Standing:
+    """What AWS says, not what the journal remembers. Shut is only what is wholly shut."""
     if door == "collect":
         found = stack.client("events").describe_rule(Name=_rule(stack))
-        return bool(found["State"] == "ENABLED")
-    return all(state in {"Enabled", "Enabling"} for _, state in _sources(stack))
+        return Standing.OPEN if found["State"] == "ENABLED" else Standing.SHUT
+    states = {state for _, state in _sources(stack)}
+    if states <= _ON:
+        return Standing.OPEN
+    return Standing.SHUT if states == {"Disabled"} else Standing.MIXED
+
+
+_ON: Final = frozenset({"Enabled", "Enabling"})
+_OFF: Final = frozenset({"Disabled", "Disabling"})
 
 
 def _turn_collect(stack: Stack, opened: bool) -> None:
@@ -55,8 +78,9 @@ def _turn_collect(stack: Stack, opened: bool) -> None:
 
 def _turn_push(stack: Stack, opened: bool) -> None:
     """Shut only when Lambda says so: a poller may hold messages for some seconds."""
-    for uuid, _ in _sources(stack):
-        stack.client("lambda").update_event_source_mapping(UUID=uuid, Enabled=opened)
+    for uuid, state in _sources(stack):
+        if state not in (_ON if opened else _OFF):
+            stack.client("lambda").update_event_source_mapping(UUID=uuid, Enabled=opened)
     wanted = "Enabled" if opened else "Disabled"
     deadline = time.monotonic() + SETTLING_S
     while any(state != wanted for _, state in _sources(stack)):

@@ -9,13 +9,13 @@ from typing import Final
 
 from infra.local.hospital import DEMO_ESTABLISHMENT, DEMO_FALLBACK, DEMO_MAILBOX, settings_of
 from infra.local.laptop import CONTEXT, Laptop, Times
+from infra.operations.account import Account as AwsAccount
+from infra.operations.account import installed_stack
+from infra.operations.proof import Proof, proof_of
 from infra.scenario.account import Account, account
 from infra.scenario.acts import ACTS, OUTAGE, Act, dpi_outage
 from infra.scenario.bench import Bench
 from infra.scenario.letters import KNOWN, Sender
-from infra.operations.account import Account as AwsAccount
-from infra.operations.account import installed_stack
-from infra.operations.proof import Proof, proof_of
 from pfi.names import Environment
 
 TIMES: Final = Times(operator=3, run_budget=5, ack=3, hold=600)

@@ -3,6 +3,7 @@
     PfiError(reason)
     ├─ Unreadable        what was sent can never be processed
     ├─ Unavailable       the peer got nothing (mailbox, relay, DPI, store)
+    │  └─ NotAsked       it was not even asked: another try had failed a moment before
     ├─ Refused           the peer said no for good
     ├─ OutcomeUnknown    bytes left, no matching answer
     └─ Misconfigured     an operator must act
@@ -29,6 +30,11 @@ class Unreadable(PfiError):
 
 class Unavailable(PfiError):
     """The peer got nothing: the job comes back later, nothing is lost."""
+
+
+class NotAsked(Unavailable):
+    """The peer was not even asked, because another try had failed a moment before. It says nothing
+    of the peer now: nobody's hold may end by it."""
 
 
 class Refused(PfiError):

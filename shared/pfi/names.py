@@ -69,6 +69,7 @@ class Reason(StrEnum):
     DPI_SYNTAX = "PFI-DPI-04"
     DPI_CONFIGURATION = "PFI-DPI-05"
     PARENT_IN_FLIGHT = "PFI-DPI-06"
+    DPI_MAYBE_TWICE = "PFI-DPI-07"
     MAILBOX_UNAVAILABLE = "PFI-EDGE-01"
     RELAY_UNAVAILABLE = "PFI-EDGE-02"
     RELAY_REFUSED = "PFI-EDGE-03"
@@ -112,7 +113,9 @@ class Step(StrEnum):
     REVIEW = "review"
     CERTIFICATES = "certificates"
     PROVE = "prove"
+    RETAIN = "retain"
     FEED = "feed"
+    LOAD = "load"
 
 
 class Event(StrEnum):

@@ -117,6 +117,8 @@ def test_a_base_knows_when_its_feed_was_last_alive(base):
     base.note_fed("ch", NOW + timedelta(seconds=61))
     assert base.read("ch", [], "m1").fed_at == NOW + timedelta(seconds=61)
     assert base.read("other", [], "m1").fed_at is None
+    assert base.fed_at("ch") == NOW + timedelta(seconds=61)
+    assert base.fed_at("other") is None
 
 
 def test_a_message_for_review_lies_in_the_store(aws):  # noqa: F811
@@ -141,18 +143,26 @@ def test_a_family_larger_than_a_transaction_is_written_whole(aws):  # noqa: F811
 
 @contextmanager
 def calls_of(client):
-    """The operations, the items read and the read units that they must cost (4 kB each, strong)."""
+    """The operations and the read units that the table says they consumed; never less than what
+    their items must cost (4 kB each, strong)."""
     seen = Counter()
+
+    def before(params, **_):
+        params["ReturnConsumedCapacity"] = "TOTAL"
 
     def after(http_response, parsed, model, **_):
         items = [*parsed.get("Items", ()), *filter(None, [parsed.get("Item")])]
         size = sum(len(n) + len(str(v)) for item in items for n, v in item.items())
+        consumed = parsed.get("ConsumedCapacity", {}) if model.name == "Query" else {}
         seen[model.name] += 1
-        seen["units"] += max(1, -(-size // 4096))
+        seen["units"] += max(1, -(-size // 4096), consumed.get("CapacityUnits", 0))
 
-    client.meta.events.register("after-call.dynamodb", after)
+    hooks = (("before-parameter-build.dynamodb.Query", before), ("after-call.dynamodb", after))
+    for event, hook in hooks:
+        client.meta.events.register(event, hook)
     yield seen
-    client.meta.events.unregister("after-call.dynamodb", after)
+    for event, hook in hooks:
+        client.meta.events.unregister(event, hook)
 
 
 def asked(base, person):

@@ -14,7 +14,8 @@ from infra.cli.main import COMMANDS
 from infra.cli.report import DocumentReport, MailReport
 from infra.local.demo import Demo
 from infra.local.dpi_script import Answer, Rule
-from pfi.adapters.csv_patients import COLUMNS, read_patients
+from pfi.adapters.csv_patients import read_patients
+from pfi.ins.patient_lines import COLUMNS
 from tests.docs.pages import REFERENCE, ROOT, blocks, codes, pages, prose, rows, section, text
 
 CLI = REFERENCE / "cli.md"

@@ -57,6 +57,11 @@ def test_every_setting_says_in_a_sentence_what_it_does():
     assert short == []
 
 
+def test_every_setting_that_changes_a_decision_says_what_another_value_risks():
+    matching = {p: row for p, row in _documented_settings().items() if p.startswith("match.")}
+    assert [path for path, row in matching.items() if len(row[4].split()) < 5] == []
+
+
 def test_the_smallest_settings_of_the_page_are_accepted():
     sample = re.search(r"```json\n(.*?)```", text(REFERENCE / "settings.md"), re.DOTALL)
     assert sample is not None

@@ -76,7 +76,7 @@ def test_a_page_says_at_its_head_which_alarms_lead_to_it(page):
 
 
 def test_widgets_that_are_named_stand_on_a_dashboard():
-    shown = set(re.findall(r'_graph\(\s*"([^"]+)"', STACKS))
+    shown = set(re.findall(r'\bgraph\(\s*"([^"]+)"', STACKS))
     named = {title for p in PAGES for title in re.findall(r"«\s*([^»]+?)\s*»", text(p))}
     assert named
     assert named <= shown

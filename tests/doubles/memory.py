@@ -22,6 +22,7 @@ class MemoryTable:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Row] = {}
+        self.places: dict[tuple[str, str], tuple[str, str] | None] = {}
         self.calls = 0
 
     def get(self, pk: str, sk: str) -> Row | None:
@@ -42,20 +43,49 @@ class MemoryTable:
         for put in puts:
             row = Row(put.pk, put.sk, (put.revision or 0) + 1, dict(put.data))
             self.rows[put.pk, put.sk] = row
+            self.places[put.pk, put.sk] = put.index
         return True
+
+    def indexed(self, pk: str) -> Iterator[Row]:
+        found = [(at[1], key) for key, at in self.places.items() if at and at[0] == pk]
+        yield from (self.rows[key] for _, key in sorted(found))
 
 
 class MemoryStore:
-    """Bytes by key; `arrivals` are the keys whose creation announces a mail."""
+    """Bytes by key; `arrivals` are the keys whose creation announces a mail. An object is as old as
+    its last copy; `expire` is the lifecycle of the bucket."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.dossiers: dict[str, Dossier] = {}
         self.arrivals: list[str] = []
+        self.stored_at: dict[str, datetime] = {}
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def _stored(self, key: str) -> None:
+        self.stored_at[key] = self.now()
+
+    def _keys(self, prefix: str = "") -> list[str]:
+        dossiers = (f"documents/{mail}/dossier.json" for mail in self.dossiers)
+        return sorted(key for key in (*self.objects, *dossiers) if key.startswith(prefix))
+
+    def renew(self, prefix: str, older_than: datetime) -> dict[str, bool]:
+        found = {key: self.stored_at[key] < older_than for key in self._keys(prefix)}
+        for key in (key for key, old in found.items() if old):
+            self._stored(key)
+        return found
+
+    def expire(self, days: int) -> None:
+        last = self.now() - timedelta(days=days)
+        for key in [key for key in self._keys() if self.stored_at[key] <= last]:
+            self.objects.pop(key, None)
+            if key.endswith("dossier.json"):
+                del self.dossiers[key.split("/")[1]]
 
     def put_mail(self, mailbox: str, mail: str, raw: bytes) -> str:
         key = f"incoming/{mailbox}/{mail}.eml"
         self.objects[key] = raw
+        self._stored(key)
         self.arrivals.append(key)
         return key
 
@@ -65,13 +95,16 @@ class MemoryStore:
         return self.objects[key]
 
     def put_document(self, mail: str, number: int, content: bytes) -> None:
-        self.objects[f"documents/{mail}/{number:04}.xml"] = content
+        key = f"documents/{mail}/{number:04}.xml"
+        self.objects[key] = content
+        self._stored(key)
 
     def document(self, mail: str, number: int) -> bytes:
         return self.get(f"documents/{mail}/{number:04}.xml")
 
     def put_dossier(self, mail: str, dossier: Dossier) -> None:
         self.dossiers[mail] = dossier
+        self._stored(f"documents/{mail}/dossier.json")
 
     def dossier(self, mail: str) -> Dossier:
         if mail not in self.dossiers:
@@ -206,6 +239,9 @@ class MemoryPorts:
     hospital: MemoryDpi = field(default_factory=MemoryDpi)
     now: Callable[[], datetime] = field(default_factory=Clock)
     life_s: float = 105
+
+    def __post_init__(self) -> None:
+        self.store.now = self.now
 
     @contextmanager
     def mailbox(self, _mailbox: object) -> Iterator[MemoryMailbox]:

@@ -59,7 +59,8 @@ class MemoryPatientBase:
             return False
         for each in changes:
             self._file(establishment, each.kept)
-        self.messages[establishment, message] = now
+        if message:
+            self.messages[establishment, message] = now
         return True
 
     def put(self, establishment: str, records: Iterable[PatientRecord]) -> int:
@@ -67,6 +68,9 @@ class MemoryPatientBase:
         for each in kept:
             self._file(establishment, each)
         return len(kept)
+
+    def fed_at(self, establishment: str) -> datetime | None:
+        return self.fed.get(establishment)
 
     def note_fed(self, establishment: str, now: datetime) -> None:
         self.fed[establishment] = now

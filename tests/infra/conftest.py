@@ -130,6 +130,9 @@ PUBLIC = {
     "alarm_emails": "astreinte@hopital.example, dsi@hopital.example",
     "lanes": "psy:1,chi-2:5",
     "break_glass": "arn:aws:iam::111122223333:role/Astreinte",
+    "feed_domain": "pfi.hopital.example",
+    "feed_certificate": "arn:aws:acm:eu-west-3:111122223333:certificate/0a1b2c3d-4e5f",
+    "feed_truststore": "s3://hopital-pfi/truststore.pem",
 }
 """A test installation without a VPN, with everything optional switched on."""
 

@@ -19,6 +19,7 @@ import pytest
 from infra.aws.names import STEPS, Target
 from infra.local.emulator import Emulator
 from infra.local.fast_deploy import fast_deploy
+from pfi.journey.hold import LATEST_S
 from pfi.journey.outcome import Metric
 from pfi.journey.settings import RetrySettings
 from tests.contracts.emulator_fixture import Aws, let_topics_send, queue_arn
@@ -161,14 +162,27 @@ def test_every_alarm_looks_at_something_that_is_measured(ward):
             assert value in known.get(name, {value}), each["AlarmName"]
 
 
+DAILY = ("certificates", "retain")
+
+
 def moments(alarm: dict[str, Any]) -> list[float]:
     """When the product emits a bad value while the condition lasts, in seconds from its start."""
     given = {each["Name"]: each["Value"] for each in alarm.get("Dimensions", ())}
+    if alarm["MetricName"] in (Metric.MAILS_UNACCOUNTED, Metric.SLICES_UNPROVEN):
+        return _hourly()
     if alarm["Namespace"] != "PFI" or alarm["MetricName"] == Metric.POLL_AGE_SECONDS:
         return [float(at) for at in range(0, DAY, MINUTE)]
-    if alarm["MetricName"] == Metric.STEP_ERRORS and given["step"] != "certificates":
+    if alarm["MetricName"] == Metric.HANDED_BACK_AGE_SECONDS:  # by one document and no other
+        return [float(at) for at in range(0, DAY, 2 * LATEST_S)]
+    if alarm["MetricName"] == Metric.STEP_ERRORS and given["step"] not in DAILY:
         return _tries(given["step"])
     return [0.0]  # an event, or a daily look: the one datum must do
+
+
+def _hourly() -> list[float]:
+    """A run ends up to ten minutes later in its hour than another one."""
+    late = (0, 10, 5, 10)
+    return [60.0 * (60 * hour + late[hour % len(late)]) for hour in range(24)]
 
 
 def _tries(step: str) -> list[float]:
@@ -191,14 +205,28 @@ def test_every_alarm_rings_within_two_days_however_its_periods_lie(ward):
             assert rings(alarm, data, 2 * DAY), (alarm["AlarmName"], phase)
 
 
-def test_good_data_ring_nothing_and_silence_only_of_the_poller(ward):
+SILENCE_IS_BAD = {"pfi-poll-age", "pfi-unaccounted"}
+"""Told every minute, and every hour: when nothing comes, nobody looks any more."""
+
+
+def test_good_data_ring_nothing_and_silence_only_of_the_poller_and_of_the_account(ward):
     for alarm in ward.alarms:
         good = [(float(at), figure(alarm, bad=False)) for at in range(0, DAY, MINUTE)]
         if alarm["Statistic"] == "Sum":
             good = [(at, min(0.0, value)) for at, value in good]
         assert not rings(alarm, good, DAY), alarm["AlarmName"]
-        silent = alarm["AlarmName"] != "pfi-poll-age"
+        silent = alarm["AlarmName"] not in SILENCE_IS_BAD
         assert rings(alarm, [], DAY) is not silent, alarm["AlarmName"]
+
+
+def test_an_account_that_is_made_every_hour_keeps_its_alarm_silent(ward):
+    """However the hours of CloudWatch lie, and although one run takes longer than another."""
+    [alarm] = [each for each in ward.alarms if each["AlarmName"] == "pfi-unaccounted"]
+    for phase in range(0, alarm["Period"], MINUTE):
+        data = [(phase + at, 0.0) for at in _hourly()]
+        assert not rings(alarm, [(0.0, 0.0), *data], 23 * 3600), phase
+        stopped = [each for each in data if each[0] < DAY / 2]
+        assert rings(alarm, stopped, DAY), phase
 
 
 def test_one_bad_period_alone_does_not_ring_where_two_are_asked_for(ward):

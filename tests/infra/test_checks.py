@@ -24,10 +24,8 @@ IGNORED = {
 }
 STACKS = {
     "local": ["Pfi"],
-    **{
-        each: ["Pfi", "PfiGuard", "PfiNetwork", "PfiQueries"]
-        for each in ("aws", "public", "sovereign")
-    },
+    **{each: ["Pfi", "PfiGuard", "PfiNetwork", "PfiQueries"] for each in ("aws", "sovereign")},
+    "public": ["Pfi", "PfiFeed", "PfiGuard", "PfiNetwork", "PfiQueries"],
 }
 
 

@@ -56,6 +56,10 @@ def test_a_region_outside_the_eea_is_refused_by_name(region):
         {"environment": "prod"},
         {"environment": "test"},  # its name does not say so
         {"name": "pfi-test"},
+        {"name": "pfi-guard"},
+        {"name": "pfi-network"},
+        {"name": "pfi-queries"},
+        {"name": "pfi-feed"},
         {"collect": "maybe"},
         {"retention_traces": "100"},
         {"retention_audit": "0"},

@@ -6,7 +6,7 @@ import pytest
 from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from infra.aws.guard import NO_BUDGETS
-from infra.aws.names import EEA_REGIONS
+from infra.aws.names import EEA_REGIONS, STEPS
 from tests.infra.conftest import synthesised
 
 
@@ -158,8 +158,22 @@ def test_a_mail_that_is_not_clean_cannot_be_read_by_anybody(public, public_guard
     assert "role/pfi-test-malware-scan" in spared
     tags = statements["OnlyTheScannerTags"]
     assert (tags["Effect"], tags["Condition"].keys()) == ("Deny", {"ArnNotEquals"})
+    taggers = tags["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
+    assert "role/pfi-test-malware-scan" in json.dumps(taggers[0])
+    [renewing] = [each["Fn::GetAtt"][0] for each in taggers[1:]]
+    assert renewing.startswith("RetainRole")
     roles = public_guard.all("AWS::IAM::Role").values()
     assert "pfi-test-malware-scan" in {each.get("RoleName") for each in roles}
+
+
+def test_a_renewed_mail_keeps_its_verdict_and_only_a_clean_one_can_be_renewed(public):
+    tagging = {"s3:GetObjectTagging", "s3:PutObjectTagging"}
+    [own] = [e for e in public.statements("retain") if set(e["actions"]) == tagging]
+    assert "incoming/*" in own["resources"]
+    assert "documents/*" not in own["resources"]
+    for step in STEPS:
+        actions = {action for each in public.statements(step) for action in each["actions"]}
+        assert bool(actions & tagging) == (step == "retain")
 
 
 def test_every_stack_on_aws_but_the_queries_is_protected_from_deletion(aws):

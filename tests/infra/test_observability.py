@@ -73,7 +73,8 @@ def test_every_alarm_reaches_the_topic_and_says_what_to_do(aws):
 
 
 def test_the_alarms_are_these(aws):
-    expected = {"review", "outcome-unknown", "misconfigured", "unaccounted", "poll-age"}
+    expected = {"review", "outcome-unknown", "misconfigured", "unaccounted", "poll-age", "feed-age"}
+    expected |= {"push-waiting", "unproven"}
     expected |= {f"{step}-errors" for step in STEPS}
     expected |= {f"{step}-throttles" for step in STEPS if step not in CLOCKED}
     expected |= {f"{step}-failing" for step in STEPS}
@@ -97,9 +98,9 @@ def test_an_alarm_without_a_page_cannot_be_made():
         described("push-mood", "L'étape push est de mauvaise humeur.")
 
 
-def test_silence_of_the_poller_is_an_alarm_and_of_the_others_is_not(aws):
+def test_silence_of_the_poller_and_of_the_account_is_an_alarm_and_of_the_others_is_not(aws):
     for name, alarm in alarms(aws).items():
-        expected = "breaching" if name == "poll-age" else "notBreaching"
+        expected = "breaching" if name in ("poll-age", "unaccounted") else "notBreaching"
         assert alarm["TreatMissingData"] == expected, name
     assert alarms(aws)["poll-age"]["Threshold"] == 300
 
@@ -134,7 +135,7 @@ def test_thresholds_come_from_the_context_and_survive(tmp_path):
     found = alarms(synthesised(tmp_path, target="local", thresholds=json.dumps(given)))
     assert found["poll-age"]["Threshold"] == 600
     assert found["certificate-dpi-notice"]["Threshold"] == 90
-    assert found["push-age"]["Threshold"] == 7200
+    assert found["push-age"]["Threshold"] == found["push-waiting"]["Threshold"] == 7200
     assert found["crl-mssante"]["Threshold"] == 30
 
 
@@ -214,6 +215,7 @@ line.emit(Outcome(next(iter(Log)), facts, one))
 line.unexpected(ValueError())
 for each in looked_after:
     line.measure(each, 1, {"certificate": "dpi"})
+line.measure(Metric.FEED_AGE_SECONDS, 1, {"establishment": "ch"})
 """
 
 

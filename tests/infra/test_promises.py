@@ -26,6 +26,8 @@ STATEFUL = {
     "PushDlq": "AWS::SQS::Queue",
     "ForwardQueue": "AWS::SQS::Queue",
     "ForwardDlq": "AWS::SQS::Queue",
+    "LoadQueue": "AWS::SQS::Queue",
+    "LoadDlq": "AWS::SQS::Queue",
 }
 
 
@@ -113,7 +115,7 @@ def test_no_bucket_is_public(aws, local):
     ("policies", "target", "count"),
     [
         ("AWS::S3::BucketPolicy", "AWS::S3::Bucket", 2),
-        ("AWS::SQS::QueuePolicy", "AWS::SQS::Queue", 8),
+        ("AWS::SQS::QueuePolicy", "AWS::SQS::Queue", 2 * len(QUEUED)),
         ("AWS::SNS::TopicPolicy", "AWS::SNS::Topic", 1),
     ],
 )
@@ -143,12 +145,17 @@ def test_mails_are_versioned_logged_and_expire(aws):
 
 def test_an_arrived_mail_is_announced_to_parse_and_to_nobody_else(aws):
     mails = aws.whole("AWS::S3::Bucket")["Mails"]
-    [to_queue] = mails["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
-    assert to_queue["Queue"] == {"Fn::GetAtt": ["ParseQueue", "Arn"]}
-    assert to_queue["Filter"]["S3Key"]["Rules"] == [
-        {"Name": "prefix", "Value": "incoming/"},
-        {"Name": "suffix", "Value": ".eml"},
-    ]
+    configured = mails["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
+    arriving = {"Name": "prefix", "Value": "incoming/"}
+    told = [each for each in configured if arriving in each["Filter"]["S3Key"]["Rules"]]
+    for to_queue in told:
+        assert to_queue["Queue"] == {"Fn::GetAtt": ["ParseQueue", "Arn"]}
+        assert to_queue["Filter"]["S3Key"]["Rules"] == [
+            {"Name": "prefix", "Value": "incoming/"},
+            {"Name": "suffix", "Value": ".eml"},
+        ]
+    made = ["Put", "Post", "CompleteMultipartUpload"]  # no copy: a renewed body did not arrive
+    assert [each["Event"] for each in told] == [f"s3:ObjectCreated:{how}" for how in made]
     [policy] = [
         name
         for name, each in aws.all("AWS::SQS::QueuePolicy").items()
@@ -187,7 +194,7 @@ def test_the_ledger_is_listed_by_state(aws):
 
 @pytest.mark.parametrize("step", QUEUED)
 def test_each_step_has_a_queue_and_its_own_dead_letters(aws, local, step):
-    receives = {"parse": 12, "match": 12, "push": 40, "forward": 12}[step]
+    receives = {"parse": 12, "match": 12, "push": 40, "forward": 12, "load": 5}[step]
     for stack in (aws, local):
         queues = stack.all("AWS::SQS::Queue")
         assert queues[f"{step.capitalize()}Queue"]["RedrivePolicy"] == {
@@ -221,15 +228,16 @@ def test_a_message_stays_hidden_longer_than_its_function_in_the_emulator(local):
 
 
 def test_pollers_report_single_failures_and_are_capped(aws):
-    assert len(pollers(aws)) == 8
+    assert len(pollers(aws)) == 2 * len(QUEUED)
     for mapping, queue, function in pollers(aws):
         one_by_one = function["FunctionName"] == "pfi-push"
         recorder = function["FunctionName"] == "pfi-review"
         assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-        alone = function["FunctionName"].removeprefix("pfi-") in ("parse", "push", "forward")
+        step = function["FunctionName"].removeprefix("pfi-")
+        alone = step in ("parse", "push", "forward", "load")
         assert mapping["BatchSize"] == (1 if alone else 10)
         assert mapping["ScalingConfig"] == {
-            "MaximumConcurrency": 2 if one_by_one or recorder else 10
+            "MaximumConcurrency": 2 if one_by_one or recorder or step == "load" else 10
         }
         assert recorder == queue["QueueName"].endswith("-dlq")
 
@@ -257,14 +265,20 @@ def test_the_poller_runs_alone_every_minute_without_retry(aws):
     assert invocation["MaximumEventAgeInSeconds"] == 60
 
 
-def test_certificates_are_looked_at_every_day(aws, local):
+@pytest.mark.parametrize("step", ["certificates", "retain"])
+def test_certificates_and_bodies_are_looked_after_every_day(aws, local, step):
     for stack in (aws, local):
-        [rule] = [
-            each
-            for each in stack.all("AWS::Events::Rule").values()
-            if each["Name"] == "pfi-certificates"
-        ]
+        rules = stack.all("AWS::Events::Rule").values()
+        [rule] = [each for each in rules if each["Name"] == f"pfi-{step}"]
         assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 day)", "ENABLED")
+
+
+def test_the_account_is_made_every_hour(aws, local):
+    for stack in (aws, local):
+        [rule] = [r for r in stack.all("AWS::Events::Rule").values() if r["Name"] == "pfi-prove"]
+        assert (rule["ScheduleExpression"], rule["State"]) == ("rate(1 hour)", "ENABLED")
+        [target] = rule["Targets"]
+        assert target["Arn"]["Fn::GetAtt"][0].startswith("Prove")
 
 
 def test_nothing_but_its_literal_can_make_cloudformation_rewrite_the_settings(aws):

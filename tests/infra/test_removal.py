@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from infra.aws.names import BESIDE
 from infra.operations.removal import ORDER, kept_in
 
 KEPT = {
@@ -33,6 +34,16 @@ def test_every_stack_is_deleted_before_those_that_it_needs(assembly, request):
     for construct, each in found.items():
         for needed in set(each.get("dependencies", ())) & set(found):
             assert place[construct] < place[needed], f"{construct} needs {needed}"
+
+
+def test_the_audit_trail_goes_last_before_the_core_that_it_watches(aws):
+    """It cannot go after: it imports what the core exports."""
+    assert ORDER[ORDER.index("") - 1] == "-guard"
+    assert "Pfi" in stacks(aws)["PfiGuard"]["dependencies"]
+
+
+def test_no_installation_can_be_named_like_a_stack_beside_another_one():
+    assert set(BESIDE) == set(ORDER) - {""}
 
 
 def test_health_data_traces_and_keys_stay_and_nothing_else(aws):

@@ -18,15 +18,15 @@ MAIL, DOCUMENT, LIST = "incoming/a/b.eml", "documents/b/0001.xml", "trust/c.crl"
 WORK = ("sqs:ReceiveMessage", "sqs:DeleteMessage")
 
 EXPECTED: dict[tuple[str, str], set[str]] = {
-    ("s3:GetObject", MAIL): {"parse", "forward"},
-    ("s3:GetObject", DOCUMENT): {"match", "push", "forward"},
+    ("s3:GetObject", MAIL): {"parse", "forward", "retain"},
+    ("s3:GetObject", DOCUMENT): {"match", "push", "forward", "retain"},
     ("s3:GetObject", LIST): {"collect", "push", "forward", "certificates"},
-    ("s3:PutObject", MAIL): {"collect"},
-    ("s3:PutObject", DOCUMENT): {"parse"},
+    ("s3:PutObject", MAIL): {"collect", "retain"},
+    ("s3:PutObject", DOCUMENT): {"parse", "retain"},
     ("s3:PutObject", LIST): {"certificates"},
     ("s3:DeleteObject", MAIL): set(),
     ("s3:PutObjectTagging", MAIL): set(),
-    ("dynamodb:UpdateItem", "Ledger"): set(STEPS) - {"certificates", "prove"},
+    ("dynamodb:UpdateItem", "Ledger"): set(STEPS) - {"certificates", "prove", "retain"},
     ("dynamodb:DeleteItem", "Ledger"): set(),
     ("dynamodb:Scan", "Ledger"): set(),
     ("dynamodb:Query", "Patients"): {"match", "push"},

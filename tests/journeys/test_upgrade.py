@@ -8,7 +8,7 @@ import io
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -52,6 +52,7 @@ def sources_before(folder: Path) -> Path:
 def old(tmp_path: Path) -> Iterator[Stage]:
     """A laptop with version 0.1.0 on it, whose DPI may be away for long."""
     settings = settings_of(Environment.TEST, DEMO_MAILBOX, DEMO_FALLBACK)
+    settings = replace(settings, feeds=())  # 0.1.0 knows no identity feed
     sources = sources_before(tmp_path / "before")
     patient = Times(hold=600)
     with Laptop(

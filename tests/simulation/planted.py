@@ -15,7 +15,7 @@ from typing import Any
 from unittest.mock import patch
 
 from pfi.errors import OutcomeUnknown, Unavailable
-from pfi.journey import collect, forward, identification, match, parse, push, review
+from pfi.journey import collect, forward, hold, identification, match, parse, push, review
 from pfi.journey.chains import Chain, Turn, turn
 from pfi.journey.forward import _Forward
 from pfi.journey.jobs import Job
@@ -189,7 +189,7 @@ def a_repeat_has_new_bytes() -> list[tuple[Any, str, Any]]:
     return [(_Push, "_after_a_lost_answer", again)]
 
 
-@bug("sent again after too many", "resent too often")
+@bug("sent again after too many", "resent too often", "in doubt but not in review")
 def a_lost_answer_is_taken_for_nothing_sent() -> list[tuple[Any, str, Any]]:
     def lost(self: Any, sent: Any) -> Any:
         return self._nothing_left(sent, Unavailable(Reason.DPI_UNAVAILABLE))
@@ -297,6 +297,11 @@ def identity_is_not_looked_at() -> list[tuple[Any, str, Any]]:
     return [(match, "refusal", lambda *_: None)]
 
 
+@bug("in doubt but not in review")
+def a_second_acceptance_is_told_to_nobody() -> list[tuple[Any, str, Any]]:
+    return [(_Push, "_maybe_twice", lambda _self: None)]
+
+
 @bug("two exchanges at once", "exchanges too close")
 def the_turn_of_another_worker_is_not_waited_for() -> list[tuple[Any, str, Any]]:
     @contextmanager
@@ -314,11 +319,11 @@ def a_held_document_is_dropped_silently() -> list[tuple[Any, str, Any]]:
     return [
         (_Push, "_to_review", give_up),
         (_Push, "_refused", lambda _self, _reason, _now=None: give_up(_self, _reason)),
-        (push, "timedelta", lambda seconds: timedelta(seconds=min(seconds, 3600))),
+        (hold, "timedelta", lambda seconds: timedelta(seconds=min(seconds, 3600))),
     ]
 
 
-@bug("accepted twice", "accepted from two mails", "sent while")
+@bug("accepted twice", "accepted from two mails", "sent while", "two exchanges at once")
 def a_slow_worker_is_thought_dead() -> list[tuple[Any, str, Any]]:
     return [(push, "LIFE_S", 0), (push, "MARGIN_S", -1000)]
 

@@ -20,7 +20,7 @@ from pfi.journey.ports import Put
 from pfi.journey.settings import Settings
 from pfi.names import Integration, Route, Step
 from tests.simulation import canary
-from tests.simulation.base import BEFORE, ChangingBase
+from tests.simulation.changing_base import BEFORE, ChangingBase
 from tests.simulation.edge import Context, Telemetry
 from tests.simulation.peers import Box, Dpi, EventfulStore, Relay, Sent, WatchedTable
 from tests.simulation.population import Delivery, bounce, deliveries, settings
@@ -91,7 +91,7 @@ class Simulation:
         self.seed, self.scenario = seed, scenario
         self.world = World(seed)
         self.weather = scenario.weather if scenario else drawn(seed, self.world.rng)
-        self.settings = scenario.settings if scenario else _resending(self.weather.resends)
+        self.settings = scenario.settings if scenario else _resending(self.weather)
         if scenario is None and seed % PACED_EVERY == PACED_EVERY - 1:
             self.settings = _paced(self.settings)
         self.calls = Calls(self.world, self.weather)
@@ -343,9 +343,14 @@ def _paced(settings: Settings) -> Settings:
     return replace(settings, dpis=(dpi,))
 
 
-def _resending(times: int) -> Settings:
+def _resending(weather: Weather) -> Settings:
     hospital = settings()
-    return replace(hospital, dpis=(replace(hospital.dpis[0], resend_on_unknown=times),))
+    dpi = replace(
+        hospital.dpis[0],
+        resend_on_unknown=weather.resends,
+        recognises_repeats=weather.dpi_repeats != "accepts",
+    )
+    return replace(hospital, dpis=(dpi,))
 
 
 def simulate(seed: int) -> Report:

@@ -72,6 +72,7 @@ class Run(Simulation):
         super().__init__(seed, scenario)
         self.report: Report | None = None
         self.accepted_at: dict[str, list[float]] = {}
+        self.asked_while_away = 0
         self._took = self.dpi.took
         self.dpi.took = self._timed
 

@@ -28,6 +28,7 @@ def outage():
     """The DPI is away for six hours, and 5 000 mails arrive meanwhile."""
     run = Run(arriving(_backlog(), 0, 2.0))
     run.dpi.away_until = AWAY
+    run.world.after(AWAY, lambda: setattr(run, "asked_while_away", run.dpi.asked))
     return run.done()
 
 
@@ -46,10 +47,24 @@ def test_versions_keep_their_order_through_the_outage(outage):
 
 
 def test_the_dpi_that_comes_back_is_not_stampeded(outage):
-    """Never more messages at once than the push function may run; and while it was away it was
-    asked seldom, not once for each mail and back-off step."""
+    """Never more messages at once than the push function may run, and each mail asks once."""
     assert min(times[0] for times in outage.accepted_at.values()) >= AWAY
     assert 1 <= outage.dpi.most_inside <= CONCURRENCY[Step.PUSH]
+    assert outage.dpi.asked - outage.asked_while_away <= 1.01 * WAITING
+
+
+def test_a_dpi_that_is_away_is_asked_no_oftener_than_the_back_off_says(outage):
+    """After 1, 6 and 21 minutes, then hourly: nine times in six hours, a tenth more for jitter."""
+    assert outage.asked_while_away <= 9 * 1.1 * WAITING
+
+
+def test_a_paced_dpi_that_comes_back_gets_one_message_at_a_time():
+    letters = [ordinary(6000 + number) for number in range(100)]
+    run = Run(arriving(letters, 0, 2), concurrency=1)
+    run.dpi.away_until = HOUR
+    run.done()
+    assert run.dpi.most_inside == 1
+    assert run.ended(letters) == {("integrated", None)}
 
 
 def test_the_backlog_is_gone_in_the_time_that_the_dpi_needs_for_it(outage):

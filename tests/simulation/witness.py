@@ -281,8 +281,8 @@ class Witness:
             must(others if record.repeated else mine, "integrated but not at the DPI", name)
         if record.integration in (Integration.REFUSED, Integration.NOT_OWED):
             must(not mine, "at the DPI but", record.integration, name)
-        if record.integration is Integration.UNKNOWN:
-            must(self.ledger.reviews(record.mail), "unknown but not in review", name)
+        if record.integration is Integration.UNKNOWN or len(mine) > 1:
+            must(self.ledger.reviews(record.mail), "in doubt but not in review", name)
 
     def _version(self, mail: str, number: int) -> tuple[str, str]:
         known = self.ledger.document(mail, number)

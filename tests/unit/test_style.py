@@ -85,6 +85,7 @@ def _is_property(node: Function | ast.ClassDef) -> bool:
 
 ACCEPTED = {
     "shared/pfi/mail/archives.py": "zipfile raises whatever it likes on junk; the answer is no",
+    "infra/rehearsal/trial.py": "a mail that breaks a reader is a line of the report, not its end",
 }
 """Broad nets outside `pfi/edge`, each with its reason."""
 

@@ -182,11 +182,12 @@ def patient_csv(patients: tuple[Patient, ...] | list[Patient] = EVERYBODY) -> st
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_HEADER.split(","))
     for person in patients:
-        writer.writerow(_row(person))
+        writer.writerow(csv_row(person))
     return out.getvalue()
 
 
-def _row(person: Patient) -> list[str]:
+def csv_row(person: Patient) -> list[str]:
+    """The cells of a person in the order of CSV_HEADER."""
     base = [person.ipp, person.status, " ".join(person.attributes), person.matricule]
     names = [person.birth_name, person.first_given, person.given_list]
     used = [person.used_name, person.used_given]

@@ -1,25 +1,16 @@
-"""A patient base from a CSV file: for `pfi explain`, for rehearsals, for loading the table.
+"""A patient base from a CSV file, whole in memory: for `pfi explain` and for rehearsals.
 
-Header line: ``ipp,status,attributes,matricule,oid,birth_name,first_given,given_list,used_name,
-used_given,birth_date,sex,birth_place,merged_into``; UTF-8; attributes separated by blanks.
+Lines and columns are those of `pfi.ins.patient_lines`; one refused line refuses the file.
 """
 
-import csv
-import io
-import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from pfi.ins.concordance import inactive
-from pfi.ins.identity import IDENTITY_CODES, PatientRecord, Traits
+from pfi.ins.identity import PatientRecord, Traits
 from pfi.ins.keys import ins_key, ipp_key, pointers, traits_key
-
-COLUMNS: Final = (
-    "ipp", "status", "attributes", "matricule", "oid", "birth_name", "first_given", "given_list",
-    "used_name", "used_given", "birth_date", "sex", "birth_place", "merged_into",
-)  # fmt: skip
+from pfi.ins.patient_lines import Format, HeadRefused, Layout, layout
 
 
 class PatientFileRefused(Exception):
@@ -33,59 +24,35 @@ class PatientFileRefused(Exception):
 
 def read_patients(text: str) -> tuple[PatientRecord, ...]:
     """Records of a CSV text, in file order; one IPP appears once."""
-    rows = csv.DictReader(io.StringIO(text.removeprefix("\ufeff")), strict=True)
-    missing = [name for name in COLUMNS if name not in (rows.fieldnames or ())]
-    if missing:
-        raise PatientFileRefused(1, missing[0])
+    raws = text.encode().splitlines(keepends=True)
     try:
-        records = [_record(row, number) for number, row in enumerate(rows, start=2)]
-    except csv.Error:
-        raise PatientFileRefused(rows.line_num, "csv") from None
+        head = layout(raws[:2], Format.CSV)
+    except HeadRefused as refused:
+        raise PatientFileRefused(refused.flaw.line, refused.flaw.field) from None
+    records = list(_records(raws, head))
+    if len({record.ipp for _, record in records}) < len(records):
+        raise PatientFileRefused(_second(records), "ipp")
+    return tuple(record for _, record in records)
+
+
+def _records(raws: list[bytes], head: Layout) -> Iterator[tuple[int, PatientRecord]]:
+    for number, raw in enumerate(raws[head.lines :], start=head.lines + 1):
+        line = head.read(raw, number)
+        refused = [flaw for flaw in line.flaws if flaw.fault.refuses]
+        if refused:
+            raise PatientFileRefused(number, refused[0].field)
+        if line.record:
+            yield number, line.record
+
+
+def _second(records: list[tuple[int, PatientRecord]]) -> int:
+    """The line that gives an IPP again."""
     seen: set[str] = set()
-    for number, record in enumerate(records, start=2):
+    for number, record in records:
         if record.ipp in seen:
-            raise PatientFileRefused(number, "ipp")
+            return number
         seen.add(record.ipp)
-    return tuple(records)
-
-
-def _record(row: Mapping[str, str | None], line: int) -> PatientRecord:
-    values = {name: (row[name] or "").strip() for name in COLUMNS}
-    if not values["ipp"] or None in row:
-        raise PatientFileRefused(line, "ipp")
-    status, attributes = values["status"].upper(), _attributes(values["attributes"])
-    if status and status not in IDENTITY_CODES:
-        raise PatientFileRefused(line, "status")
-    if attributes - IDENTITY_CODES:
-        raise PatientFileRefused(line, "attributes")
-    wrong = next((name for name, form in _FORMS.items() if not form.fullmatch(values[name])), "")
-    if wrong:
-        raise PatientFileRefused(line, wrong)
-    return PatientRecord(
-        ipp=values["ipp"],
-        status=status,
-        attributes=attributes,
-        matricule=values["matricule"],
-        oid=values["oid"],
-        traits=Traits(**{name: values[name] for name in _TRAITS}),
-        merged_into=values["merged_into"],
-    )
-
-
-_FORMS: Final = {
-    "birth_date": re.compile(r"(\d{4}(\d\d(\d\d(\d{6})?)?)?)?"),
-    "sex": re.compile(r"(F|M|U|UN|A|O|N|I)?"),
-    "birth_place": re.compile(r"([0-9][0-9A-Za-z]\d{3})?"),
-}
-"""A value in another form would later look like a trait that the sender got wrong."""
-
-
-def _attributes(text: str) -> frozenset[str]:
-    """A code that is not recognised must not silently stop blocking: it is refused above."""
-    return frozenset(text.upper().replace(";", " ").replace(",", " ").split())
-
-
-_TRAITS: Final = COLUMNS[5:13]
+    return 0
 
 
 @dataclass(slots=True)

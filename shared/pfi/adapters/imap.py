@@ -33,8 +33,8 @@ _LATER: Final = re.compile(rb"\[(UNAVAILABLE|LIMIT|INUSE|SERVERBUG|CONTACTADMIN)
 """RFC 5530 codes of a refusal that says nothing about our credentials."""
 
 
-class ImapMailbox:
-    """One open session, INBOX selected read-write. Implements `pfi.journey.ports.Mailbox`."""
+class ImapReader:
+    """One open session on INBOX that cannot change it: it has no verb for that, and it EXAMINEs."""
 
     def __init__(self, client: imaplib.IMAP4, capabilities: frozenset[str], validity: int) -> None:
         self._client = client
@@ -42,13 +42,17 @@ class ImapMailbox:
         self.uid_validity = validity
 
     @classmethod
-    def open(
-        cls, access: MailAccess, context: ssl.SSLContext | None, *, read_only: bool = False
-    ) -> Self:
-        """Connect, secure, authenticate, SELECT INBOX, or EXAMINE it: then nothing can change.
+    def open(cls, access: MailAccess, context: ssl.SSLContext | None) -> Self:
+        """Connect, secure, authenticate, EXAMINE INBOX.
 
         Unavailable(MAILBOX_UNAVAILABLE), Misconfigured(CERTIFICATE | AUTHENTICATION).
         """
+        return cls._opened(access, context, read_only=True)
+
+    @classmethod
+    def _opened(
+        cls, access: MailAccess, context: ssl.SSLContext | None, *, read_only: bool
+    ) -> Self:
         with _failures():
             client = _connected(access, context)
         try:
@@ -102,22 +106,6 @@ class ImapMailbox:
             raise Unavailable(Reason.MAILBOX_UNAVAILABLE)
         return b"".join(pieces)
 
-    def move(self, uid: int, folder: str) -> None:
-        """File a mail, creating the folder when the server asks for it (TRYCREATE).
-
-        Without MOVE: COPY, \\Deleted, UID EXPUNGE; without UIDPLUS the mail stays \\Deleted,
-        for a plain EXPUNGE would take other clients' mails with it.
-        """
-        name = _folder(folder)
-        with _failures():
-            if "MOVE" in self._capabilities:
-                self._filed("MOVE", uid, name)
-                return
-            self._filed("COPY", uid, name)
-            _ok(self._client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)"))
-            if "UIDPLUS" in self._capabilities:
-                _ok(self._client.uid("EXPUNGE", str(uid)))
-
     def close(self) -> None:
         """LOGOUT; never CLOSE, which would expunge."""
         with suppress(imaplib.IMAP4.error, OSError):
@@ -141,6 +129,31 @@ class ImapMailbox:
             if found and int(found[1]) == uid and b"BODY[" in text:
                 return literal if literal is not None else _quoted(text)
         raise MailGone
+
+
+class ImapMailbox(ImapReader):
+    """One open session, INBOX selected read-write. Implements `pfi.journey.ports.Mailbox`."""
+
+    @classmethod
+    def open(cls, access: MailAccess, context: ssl.SSLContext | None) -> Self:
+        """Connect, secure, authenticate, SELECT INBOX; the same faults."""
+        return cls._opened(access, context, read_only=False)
+
+    def move(self, uid: int, folder: str) -> None:
+        """File a mail, creating the folder when the server asks for it (TRYCREATE).
+
+        Without MOVE: COPY, \\Deleted, UID EXPUNGE; without UIDPLUS the mail stays \\Deleted,
+        for a plain EXPUNGE would take other clients' mails with it.
+        """
+        name = _folder(folder)
+        with _failures():
+            if "MOVE" in self._capabilities:
+                self._filed("MOVE", uid, name)
+                return
+            self._filed("COPY", uid, name)
+            _ok(self._client.uid("STORE", str(uid), "+FLAGS.SILENT", r"(\Deleted)"))
+            if "UIDPLUS" in self._capabilities:
+                _ok(self._client.uid("EXPUNGE", str(uid)))
 
     def _filed(self, command: str, uid: int, name: str) -> None:
         status, lines = self._client.uid(command, str(uid), name)

@@ -39,13 +39,11 @@ Request = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class DynamoPatients:
-    """One table with string keys ``pk`` and ``sk``; the record is JSON in ``record``."""
+class DynamoLookup:
+    """The `Patients` port: it reads a table with string keys ``pk`` and ``sk``, and only that."""
 
     client: "DynamoDBClient"
     table: str
-
-    # for matching
 
     def find(self, establishment: str, matricule: str, oid: str) -> tuple[PatientRecord, ...]:
         """Records whose current or former INS this is."""
@@ -60,6 +58,53 @@ class DynamoPatients:
         """One record by its IPP."""
         found = self._query(ipp_key(establishment, ipp))
         return found[0] if found else None
+
+    def fed_at(self, establishment: str) -> datetime | None:
+        """When the feed of an establishment was last alive; None when it never was."""
+        rows = self._items(fed_key(establishment))
+        return datetime.fromisoformat(rows[0]["fed_at"]["S"]) if rows else None
+
+    def every(self, establishment: str) -> Iterator[Filed]:
+        """All identities of an establishment, page by page, in no order. Keys are digests: that of
+        another establishment is another one."""
+        for item in self._scanned():
+            filed = _filed(item)
+            if item["pk"]["S"] == ipp_key(establishment, filed.kept.record.ipp):
+                yield filed
+
+    def _scanned(self) -> Iterator[Request]:
+        try:
+            pages = self.client.get_paginator("scan").paginate(
+                TableName=self.table,
+                FilterExpression="begins_with(pk, :own)",
+                ExpressionAttributeValues={":own": {"S": "IPP#"}},
+                ConsistentRead=True,
+            )
+            for page in pages:
+                yield from page["Items"]
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
+    def _query(self, pk: str) -> tuple[PatientRecord, ...]:
+        records = [_RECORD.validate_json(item["record"]["S"]) for item in self._items(pk)]
+        return tuple(sorted(records, key=lambda record: record.ipp))
+
+    def _items(self, pk: str) -> list[Request]:
+        try:
+            pages = self.client.get_paginator("query").paginate(
+                TableName=self.table,
+                KeyConditionExpression="pk = :pk",
+                ExpressionAttributeValues={":pk": {"S": pk}},
+                ConsistentRead=True,
+            )
+            return [item for page in pages for item in page["Items"]]
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoPatients(DynamoLookup):
+    """The same table, written: by the feed and by loading. The record is JSON in ``record``."""
 
     # for the feed
 
@@ -81,13 +126,14 @@ class DynamoPatients:
     def write(
         self, establishment: str, changes: Sequence[Revision], message: str, now: datetime
     ) -> bool:
-        """Identities with their pointers, and the message as heard, in one transaction.
+        """Identities with their pointers, and the message (if any) as heard, in one transaction.
 
         A family too large for one is written in several, the message last: what is left is written
         when the message comes again, and meanwhile a match walks the chain.
         """
         groups = [self._rows(establishment, each) for each in changes]
-        groups.append([{"Put": self._heard_row(heard_key(establishment, message), now)}])
+        if message:
+            groups.append([{"Put": self._heard_row(heard_key(establishment, message), now)}])
         return all(self._transact(requests) for requests in _transactions(groups))
 
     def note_fed(self, establishment: str, now: datetime) -> None:
@@ -186,22 +232,6 @@ class DynamoPatients:
             if not asked:
                 return
         raise Unavailable(Reason.STORE_UNAVAILABLE)
-
-    def _query(self, pk: str) -> tuple[PatientRecord, ...]:
-        records = [_RECORD.validate_json(item["record"]["S"]) for item in self._items(pk)]
-        return tuple(sorted(records, key=lambda record: record.ipp))
-
-    def _items(self, pk: str) -> list[Request]:
-        try:
-            pages = self.client.get_paginator("query").paginate(
-                TableName=self.table,
-                KeyConditionExpression="pk = :pk",
-                ExpressionAttributeValues={":pk": {"S": pk}},
-                ConsistentRead=True,
-            )
-            return [item for page in pages for item in page["Items"]]
-        except (ClientError, BotoCoreError):
-            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
 
 
 def _transactions(groups: Sequence[list[Request]]) -> Iterator[list[Request]]:

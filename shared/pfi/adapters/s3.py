@@ -20,21 +20,17 @@ DOCUMENTS: Final = "documents/"
 FEED: Final = "feed/"
 TRUST: Final = "trust/"
 """Revocation lists that no secret can hold, under their digest."""
+_BYTES: Final = "application/octet-stream"
+_TYPES: Final = {"eml": "message/rfc822", "json": "application/json"}
 _DOSSIER: Final = TypeAdapter(Dossier)
 
 
 @dataclass(frozen=True, slots=True)
-class S3Store:
-    """Mails under ``incoming/<mailbox>/``, what was read of them under ``documents/<mail>/``."""
+class S3Reader:
+    """Keys and bytes of the bucket, and no verb that changes them."""
 
     client: "S3Client"
     bucket: str
-
-    def put_mail(self, mailbox: str, mail: str, raw: bytes) -> str:
-        """The arrival: writing this object is the event that starts the journey."""
-        key = f"{INCOMING}{mailbox}/{mail}.eml"
-        self._put(key, raw, "message/rfc822")
-        return key
 
     def get(self, key: str) -> bytes:
         """Bytes of a key; Unavailable when S3 does not answer or the key is gone."""
@@ -43,9 +39,30 @@ class S3Store:
         except (ClientError, BotoCoreError):
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
 
+    def listed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Keys below a prefix and when each was stored; no body is read."""
+        try:
+            pages = self.client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
+                for each in page.get("Contents", ()):
+                    yield each["Key"], each["LastModified"]
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
+
+@dataclass(frozen=True, slots=True)
+class S3Store(S3Reader):
+    """Mails under ``incoming/<mailbox>/``, what was read of them under ``documents/<mail>/``."""
+
+    def put_mail(self, mailbox: str, mail: str, raw: bytes) -> str:
+        """The arrival: writing this object is the event that starts the journey."""
+        key = f"{INCOMING}{mailbox}/{mail}.eml"
+        self._put(key, raw, _TYPES["eml"])
+        return key
+
     def put_document(self, mail: str, number: int, content: bytes) -> None:
         """One CDA, byte for byte."""
-        self._put(_document_key(mail, number), content, "application/octet-stream")
+        self._put(_document_key(mail, number), content, _BYTES)
 
     def document(self, mail: str, number: int) -> bytes:
         """One CDA, byte for byte."""
@@ -53,7 +70,7 @@ class S3Store:
 
     def put_dossier(self, mail: str, dossier: Dossier) -> None:
         """What parse learnt, as JSON."""
-        self._put(_dossier_key(mail), _DOSSIER.dump_json(dossier), "application/json")
+        self._put(_dossier_key(mail), _DOSSIER.dump_json(dossier), _TYPES["json"])
 
     def dossier(self, mail: str) -> Dossier:
         """What parse learnt."""
@@ -65,13 +82,26 @@ class S3Store:
         self._put(key, raw, "application/hl7-v2")
         return key
 
-    def listed(self, prefix: str) -> Iterator[tuple[str, datetime]]:
-        """Keys below a prefix and when each was stored; no body is read."""
+    def renew(self, prefix: str, older_than: datetime) -> dict[str, bool]:
+        """Copy each older object onto itself: the copy is a new version, whose age begins again.
+
+        Tags go with it, and the bucket encrypts it as any other. S3 refuses such a copy unless
+        something is said anew, hence the type.
+        """
+        found = {key: at < older_than for key, at in self.listed(prefix)}
+        for key in (key for key, old in found.items() if old):
+            self._copy(key)
+        return found
+
+    def _copy(self, key: str) -> None:
         try:
-            pages = self.client.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=self.bucket, Prefix=prefix):
-                for each in page.get("Contents", ()):
-                    yield each["Key"], each["LastModified"]
+            self.client.copy_object(
+                Bucket=self.bucket,
+                Key=key,
+                CopySource={"Bucket": self.bucket, "Key": key},
+                MetadataDirective="REPLACE",
+                ContentType=_TYPES.get(key.rpartition(".")[2], _BYTES),
+            )
         except (ClientError, BotoCoreError):
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
 

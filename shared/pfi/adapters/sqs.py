@@ -43,6 +43,10 @@ class SqsJobs:
         """Move a raw message body that could not be handled to the dead-letter queue."""
         self._send(self.dead_letters, step, body, reason)
 
+    def again(self, step: Step, body: str) -> None:
+        """The same message once more, as a new one: for what is too long for one call."""
+        self._send(self.queues, step, body)
+
     def postpone(self, queue: str, receipt: str, seconds: int) -> None:
         """Let a failed message wait before its next delivery, in the queue that it came from; a
         dead-letter queue has its own wait."""

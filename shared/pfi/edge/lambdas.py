@@ -66,6 +66,19 @@ def arrival_function(step: Step, run: Callable[[Arrival, Services], Outcome]) ->
     return _queue_function(step, work)
 
 
+def file_function(step: Step, run: Callable[[str, Services], tuple[Outcome, bool]]) -> Handler:
+    """A Lambda fed by files of the store, through a queue. A file that is not done goes on with
+    the same event, as a new message: a long file is no failed one."""
+
+    def work(record: SQSRecord, ports: Services) -> Iterable[Outcome]:
+        told = [run(key, ports) for key in _keys_of(record.body)]
+        if not all(done for _, done in told):
+            ports.jobs.again(step, record.body)
+        return [outcome for outcome, _ in told] or [Outcome(Log.EVENT_IGNORED)]
+
+    return _queue_function(step, work)
+
+
 def review_function(run: Callable[[DeadLetter, Services], Outcome]) -> Handler:
     """A Lambda fed by every dead-letter queue."""
     dead_letters = environment().dead_letters
@@ -176,16 +189,20 @@ def arrivals_of(body: str) -> Iterable[Arrival]:
 
     A mail dropped without the folder of a mailbox belongs to none: `parse` has it reviewed.
     """
-    try:
-        event: Mapping[str, Any] = json.loads(body)
-        records = () if event.get("Event") == _TEST_EVENT else event["Records"]
-        keys = [unquote_plus(each["s3"]["object"]["key"]) for each in records]
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise Unreadable(Reason.JOB_UNREADABLE) from None
-    for key in keys:
+    for key in _keys_of(body):
         mailbox, _, name = key.removeprefix(INCOMING).partition("/")
         if key.startswith(INCOMING):
             yield Arrival(key, mailbox if name else "")
+
+
+def _keys_of(body: str) -> list[str]:
+    """The objects that an S3 event announces."""
+    try:
+        event: Mapping[str, Any] = json.loads(body)
+        records = () if event.get("Event") == _TEST_EVENT else event["Records"]
+        return [unquote_plus(each["s3"]["object"]["key"]) for each in records]
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise Unreadable(Reason.JOB_UNREADABLE) from None
 
 
 def letters_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Iterable[DeadLetter]:

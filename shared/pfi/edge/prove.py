@@ -10,6 +10,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -17,6 +18,7 @@ from time import sleep
 from typing import Any, Final, Self
 
 from pfi.adapters.s3 import DOCUMENTS, INCOMING
+from pfi.edge.freshness import tell_ages
 from pfi.edge.telemetry import Telemetry
 from pfi.edge.wiring import Services, services
 from pfi.errors import PfiError
@@ -27,12 +29,12 @@ from pfi.journey.accounts import (
     Unnamed,
     faults_of,
     faults_of_objects,
-    stuck,
 )
 from pfi.journey.holdings import held_now, mail_of_row
 from pfi.journey.ledger import Ledger, under_way
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
-from pfi.journey.records import MailRecord
+from pfi.journey.records import DocumentRecord, MailRecord
+from pfi.journey.stuck import longest_wait, stuck
 from pfi.names import Step
 
 SLICES: Final = 256
@@ -58,8 +60,8 @@ class Slice:
     read: dict[str, dict[str, datetime]] = field(default_factory=dict)
     """By mail: its documents and its dossier."""
 
-    def mails(self, ledger: Ledger, since: datetime) -> Iterator[str]:
-        """The mails of these objects, as far as one is younger; each once.
+    def mails(self, ledger: Ledger, since: datetime) -> dict[str, datetime]:
+        """The mails of these objects, as far as one is younger, and when the last was stored.
 
         The same bytes in two mailboxes are two mails, of which the first bears their digest.
         """
@@ -69,12 +71,12 @@ class Slice:
             if _DIGEST.fullmatch(name) and at > since:
                 mail, _ = ledger.mail_of(mailbox, name)
                 found[mail] = max(at, found.get(mail, at))
-        yield from (mail for mail, at in found.items() if at > since)
+        return {mail: at for mail, at in found.items() if at > since}
 
-    def stored_at(self, mail: str) -> datetime:
-        """The latest object of a mail."""
+    def stored_at(self, mail: str) -> datetime | None:
+        """The latest object that bears the digest of a mail."""
         bodies = [at for key, at in self.bodies.items() if _name(key) == mail]
-        return max([*bodies, *self.read.get(mail, {}).values()])
+        return max([*bodies, *self.read.get(mail, {}).values()], default=None)
 
 
 def due(now: datetime) -> list[str]:
@@ -141,6 +143,7 @@ class Audit:
             grace=self.wanted.grace,
             body_days=days or None,
             ledger_days=self.ports.settings.ledger_days,
+            longest=longest_wait(self.ports.settings),
         )
 
     @property
@@ -150,7 +153,10 @@ class Audit:
     def _stuck(self, terms: Terms) -> Iterator[Fault]:
         """Among all mails without an end, of sixteen short partitions of the index."""
         mails = list(self._under_way())
-        yield from stuck(mails, self._queued(), terms)
+        yield from stuck(mails, self._queued(), terms, self._documents)
+
+    def _documents(self, mail: str) -> Iterator[DocumentRecord]:
+        yield from (each.record for each in self._ledger.documents(mail))
 
     def _under_way(self) -> Iterator[MailRecord]:
         for digit in "0123456789abcdef":
@@ -168,9 +174,9 @@ class Audit:
     def _slice(self, digits: str, terms: Terms) -> tuple[int, list[Fault]]:
         """Every mail of the window whose digest begins so: how many, and what does not close."""
         seen = self._listed(digits)
-        mails = list(seen.mails(self._ledger, terms.now - WINDOW))
+        mails = seen.mails(self._ledger, terms.now - WINDOW)
         with ThreadPoolExecutor(THREADS) as pool:
-            found = pool.map(lambda mail: list(self._one(mail, seen, terms)), mails)
+            found = pool.map(lambda mail: list(self._one(mail, mails[mail], seen, terms)), mails)
             return len(mails), [fault for faults in found for fault in faults]
 
     def _listed(self, digits: str) -> Slice:
@@ -181,14 +187,14 @@ class Audit:
             seen.read.setdefault(key.split("/")[1], {})[key] = at
         return seen
 
-    def _one(self, mail: str, seen: Slice, terms: Terms) -> Iterator[Fault]:
+    def _one(self, mail: str, at: datetime, seen: Slice, terms: Terms) -> Iterator[Fault]:
         """One mail; what the slice does not show of it is looked up."""
         ledger = self._ledger
         stored = frozenset(seen.read.get(mail) or self._keys(f"{DOCUMENTS}{mail}/"))
         held = held_now(ledger, mail, stored)
         if held is None:
             reviewed = bool(ledger.reviews(mail))
-            yield from faults_of_objects([Unnamed(mail, seen.stored_at(mail), reviewed)], terms)
+            yield from faults_of_objects([Unnamed(mail, at, reviewed)], terms)
             return
         key = held.mail.key
         body = {key} if key in seen.bodies else set(self._keys(key))
@@ -207,8 +213,11 @@ class Audit:
         second |= {each for each in first if not _DIGEST.fullmatch(each.subject)}
         for mail in filter(_DIGEST.fullmatch, subjects):
             seen = self._listed(mail)
-            if seen.bodies or seen.read or self._ledger.mail(mail):
-                second |= set(self._one(mail, seen, terms))
+            at = seen.stored_at(mail)
+            if at or self._ledger.mail(mail):
+                second |= set(self._one(mail, at or terms.now, seen, terms))
+            else:  # its bytes lie under the name of those of another mailbox
+                second |= {each for each in first if each.subject == mail}
         return [each for each in first if each in second]
 
 
@@ -231,12 +240,21 @@ def prove_function() -> Callable[[dict[str, Any], Any], None]:
     telemetry = Telemetry(Step.PROVE)
 
     def handler(event: dict[str, Any], context: Any) -> None:
-        try:
-            left_s = partial(_left_s, context)
+        left_s = partial(_left_s, context)
+        with _told(telemetry):
+            tell_ages(services(), telemetry)
+        with _told(telemetry):
             Audit(services(), telemetry, left_s, Wanted.of(event)).run()
-        except PfiError as error:
-            telemetry.failed(error)
-        except Exception as error:  # told by its type and frames; the next hour tries again
-            telemetry.unexpected(error)
 
     return handler
+
+
+@contextmanager
+def _told(telemetry: Telemetry) -> Iterator[None]:
+    """What fails is told, and keeps nothing else from being done; the next hour tries again."""
+    try:
+        yield
+    except PfiError as error:
+        telemetry.failed(error)
+    except Exception as error:
+        telemetry.unexpected(error)

@@ -22,7 +22,9 @@ NAMESPACE: Final = "PFI"
 _UNITS: Final = {
     Metric.DPI_ROUND_TRIP_MS: MetricUnit.Milliseconds,
     Metric.ARRIVAL_TO_ACK_MS: MetricUnit.Milliseconds,
+    Metric.HANDED_BACK_AGE_SECONDS: MetricUnit.Seconds,
     Metric.POLL_AGE_SECONDS: MetricUnit.Seconds,
+    Metric.FEED_AGE_SECONDS: MetricUnit.Seconds,
 }
 _DIMENSIONS: Final[Mapping[Metric, tuple[tuple[str, ...], ...]]] = {
     Metric.MAILS_SETTLED: (("route",), ("route", "reason")),

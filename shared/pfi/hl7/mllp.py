@@ -27,6 +27,10 @@ class Deframer:
         """Bytes of the frame that is not complete yet."""
         return len(self._pending)
 
+    def head(self, size: int) -> bytes:
+        """The beginning of the frame that is not complete yet."""
+        return bytes(self._pending[:size])
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The messages that this chunk completes, in order."""
         self._pending += chunk

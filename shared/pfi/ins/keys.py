@@ -57,5 +57,10 @@ def fed_key(establishment: str) -> str:
     return f"FED#{_digest(establishment)}"
 
 
+def load_key(establishment: str, file: str) -> str:
+    """Key of the progress of a patient file."""
+    return f"LOAD#{_digest(establishment, file)}"
+
+
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()

@@ -4,6 +4,7 @@ A label says what happened, an advice what a secretary or an identity cell can d
 Neither ever names a patient.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from pfi.ins.traits import Level
@@ -61,6 +62,7 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.DPI_SYNTAX: "Message refusé par le DPI pour sa syntaxe",
     Reason.DPI_CONFIGURATION: "Message refusé par le DPI pour sa configuration",
     Reason.PARENT_IN_FLIGHT: "Version précédente du document encore en cours d'envoi",
+    Reason.DPI_MAYBE_TWICE: "Document accepté par le DPI, peut-être deux fois",
     Reason.MAILBOX_UNAVAILABLE: "Boîte aux lettres MSSanté injoignable",
     Reason.RELAY_UNAVAILABLE: "Relais d'envoi MSSanté injoignable",
     Reason.RELAY_REFUSED: "Envoi refusé par le relais MSSanté",
@@ -156,6 +158,8 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     "corrigée, rejouer depuis la liste de revue.",
     Reason.DPI_CONFIGURATION: _OPERATE,
     Reason.PARENT_IN_FLIGHT: _WAIT,
+    Reason.DPI_MAYBE_TWICE: "Vérifier dans le DPI que le document n'y est qu'une fois, supprimer "
+    "l'exemplaire en trop, puis clore depuis la liste de revue.",
     Reason.MAILBOX_UNAVAILABLE: _WAIT,
     Reason.RELAY_UNAVAILABLE: _WAIT,
     Reason.RELAY_REFUSED: "Vérifier l'adresse du destinataire avec l'exploitation, puis renvoyer "
@@ -187,6 +191,41 @@ LEVELS_FR: Final = {
     Level.MISSING: "absent",
     Level.DIFFERENT: "différent",
 }
+
+CHECKED_FR: Final = {
+    "birth_name": "le nom de naissance (et non le nom utilisé)",
+    "first_given": "le premier prénom de l'acte de naissance (et non le prénom utilisé)",
+    "given_list": "la liste des prénoms, complète et dans l'ordre de l'acte de naissance",
+    "birth_date": "la date de naissance (jour, mois, année)",
+    "sex": "le sexe (F ou M)",
+    "birth_place": "le code INSEE du lieu de naissance à cette date (99… pour un pays)",
+}
+"""What to look at, trait by trait."""
+_OUR_SIDE: Final = "l'identité du DPI (référentiel d'identités), puis rappeler l'INSi"
+_CHECKS: Final = {
+    Reason.INS_INCOMPLETE.value: (
+        Level.MISSING,
+        "absent ou inexploitable dans le document, à faire compléter par l'expéditeur",
+    ),
+    Reason.BASE_INCOMPLETE.value: (Level.MISSING, f"à compléter dans {_OUR_SIDE}"),
+    Reason.INS_DIFFERS.value: (Level.DIFFERENT, f"comparer le document et {_OUR_SIDE}"),
+}
+_MATRICULE: Final = f"le matricule, puis les cinq traits : comparer le document et {_OUR_SIDE}"
+_TWO_BASES: Final = (
+    "les cinq traits : la base patients les accepte et le DPI les refuse, comparer le DPI et le "
+    "référentiel d'identités"
+)
+
+
+def checks(reason: str, findings: Iterable[tuple[str, Level]]) -> tuple[str, ...]:
+    """Which trait a person checks, in which system. Traits are named, never shown, and only to
+    staff: what differs stays inside the hospital (ins-matching §4.6)."""
+    found = tuple(findings)
+    faulty, where = _CHECKS.get(reason, (Level.DIFFERENT, ""))
+    told = tuple(f"{CHECKED_FR[t]} : {where}" for t, level in found if where and level is faulty)
+    if told or reason != Reason.INS_DIFFERS.value:
+        return told
+    return (_TWO_BASES if found else _MATRICULE,)
 
 
 def advice(code: str, reason: str) -> str:

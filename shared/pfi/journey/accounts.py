@@ -14,14 +14,13 @@ from typing import Final
 
 from pfi.journey.chains import Chain
 from pfi.journey.records import DocumentRecord, MailRecord, MailState, ReviewItem
-from pfi.names import Integration, Route, Step
+from pfi.names import Integration, Leg, Route, Step
 
 GRACE: Final = timedelta(minutes=15)
 """What is younger may still be between two writes."""
-LONGEST: Final = timedelta(days=7)
-"""No job comes back for as long: after this, a mail without an end and without a review is lost."""
 MARGIN: Final = timedelta(days=2)
-"""Rows and bodies this near to their expiry may go one after the other."""
+"""Rows and bodies this near to their expiry may go one after the other; and so long may a mail stay
+under way beyond the waits of the settings."""
 
 
 class Doubt(StrEnum):
@@ -42,6 +41,8 @@ class Doubt(StrEnum):
     NOT_ACCEPTED = "not_accepted"
     ACCEPTED_UNKNOWN = "accepted_unknown"
     NOT_COLLECTED = "not_collected"
+    CLAIM_MISSING = "claim_missing"
+    SENT_MISSING = "sent_missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,9 @@ class Terms:
     grace: timedelta = GRACE
     body_days: int | None = None
     ledger_days: int = 400
+    longest: timedelta = timedelta(days=3)
+    """No job comes back for as long: after this, a mail without an end is lost whatever the queues
+    hold."""
 
     def settled_down(self, at: datetime) -> bool:
         """So old that every write about it has been made."""
@@ -134,14 +138,14 @@ def faults_of(held: Held, terms: Terms) -> Iterator[Fault]:
     if mail.state is MailState.SETTLED and mail.route is None:
         yield Fault(Doubt.TWO_PLACES, mail.mail)
     if terms.keeps_bodies(mail.received_at):
-        yield from _bodies(held)
+        yield from bodies_missing(held)
     yield from _documents(held)
     yield from _chains(held)
     yield from _reviews(held)
 
 
-def _bodies(held: Held) -> Iterator[Fault]:
-    """A mail set aside in its mailbox has no body here."""
+def bodies_missing(held: Held) -> Iterator[Fault]:
+    """What the store should hold. A mail set aside in its mailbox has no body here."""
     mail = held.mail
     if mail.key and mail.key not in held.stored:
         yield Fault(Doubt.BODY_MISSING, mail.mail)
@@ -198,36 +202,6 @@ def _reviews(held: Held) -> Iterator[Fault]:
     marked = mail.review or (unknown and mail.state is MailState.SETTLED)
     if lost or (marked and not held.reviews):
         yield Fault(Doubt.REVIEW_MISSING, mail.mail, count=max(1, len(lost)))
-
-
-def stuck(
-    under_way: Iterable[MailRecord], queued: Mapping[Step, int], terms: Terms
-) -> Iterator[Fault]:
-    """Mails without an end that no job can be about.
-
-    A job leaves its queue only after the next one entered its own: so each mail under way has a
-    message somewhere. Mails beyond the number of messages of their step have none; which ones
-    cannot be told without receiving, hence the oldest are named.
-    """
-    waiting: dict[MailState, list[MailRecord]] = {}
-    for mail in sorted(under_way, key=lambda each: each.received_at):
-        if place_of(mail) == IN_FLIGHT and terms.settled_down(mail.received_at):
-            waiting.setdefault(mail.state, []).append(mail)
-    for state, mails in waiting.items():
-        jobs = sum(queued.get(step, 0) for step in _JOBS_OF[state])
-        without = max(0, len(mails) - jobs)
-        for number, mail in enumerate(mails):
-            if number < without or terms.now - mail.received_at > LONGEST:
-                yield Fault(Doubt.STUCK, mail.mail)
-
-
-_JOBS_OF: Final = {
-    MailState.RECEIVED: (Step.PARSE,),
-    MailState.READ: (Step.MATCH, Step.PARSE),
-    MailState.DECIDED: (Step.PUSH, Step.FORWARD, Step.MATCH, Step.PARSE),
-    MailState.SETTLED: (),
-}
-"""Where the job of a mail in this state is: its own step, or the one that is about to send it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,6 +274,24 @@ def faults_of_places(
         seen = sum(places.get((mail.mailbox, seal), 0) for seal in seals_of(mail))
         if seen != mail.copies:
             yield Fault(Doubt.COPIES_DIFFER, mail.mail, count=mail.copies)
+
+
+def faults_of_recognition(
+    mails: Iterable[MailRecord], same: Mapping[str, int], out: Mapping[str, int], terms: Terms
+) -> Iterator[Fault]:
+    """The rows by which a second delivery and a bounce are recognised; `same` and `out` count those
+    that name a mail. Whoever was read with an archive and a Message-ID claimed both, unless another
+    did before; what left bears a Message-ID that was noted first."""
+    for mail in mails:
+        if not (terms.settled_down(mail.received_at) and terms.keeps_rows(mail.received_at)):
+            continue
+        archive = mail.sent is not None and mail.sent.archive
+        claims = bool(archive and mail.message and mail.route is not Route.DUPLICATE)
+        if claims and not same.get(mail.mail):
+            yield Fault(Doubt.CLAIM_MISSING, mail.mail)
+        left = (mail.forward, mail.answer).count(Leg.SENT)
+        if out.get(mail.mail, 0) < left:
+            yield Fault(Doubt.SENT_MISSING, mail.mail)
 
 
 @dataclass(frozen=True, slots=True)

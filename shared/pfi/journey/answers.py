@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from pfi.ins.wording import checks
 from pfi.journey.message import PARIS
 from pfi.journey.records import DocumentRecord, Dossier, MailRecord
 from pfi.journey.settings import MailboxSettings, Settings
@@ -99,7 +100,15 @@ class Answers:
         reason = self.owed.reason or Reason.OTHER.value
         code = outward(reason)
         label = OUTWARD_LABELS.get(code, OUTWARD_LABELS[Reason.OTHER.value])
-        return Cause(code=code, label=label, reason=reason)
+        return Cause(code=code, label=label, reason=reason, checks=self._checks())
+
+    def _checks(self) -> tuple[str, ...]:
+        """Which traits staff checks, in which system; of several documents each thing once."""
+        told = (
+            checks(each.reason or "", ((f.trait, f.level) for f in each.findings))
+            for each in self.documents
+        )
+        return tuple(dict.fromkeys(check for some in told for check in some))
 
 
 def outcome_fr(document: DocumentRecord) -> str:

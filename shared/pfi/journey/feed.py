@@ -6,7 +6,7 @@ that the feed goes on; when our own store is down the answer is AR, and the send
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -50,7 +50,25 @@ class _Written:
 
 def feed(raw: bytes, source: FeedSettings, ports: FeedPorts) -> Answer:
     """Apply one ADT message; every message gets an answer."""
-    return _Feed(raw, source, ports, pam.read(raw), hashlib.sha256(raw).hexdigest()).answer()
+    return _feed(raw, source, ports).answer()
+
+
+def feed_again(raw: bytes, source: FeedSettings, ports: FeedPorts) -> Answer:
+    """Apply a message that a person sends back. Merges in a circle were heard and written, so it
+    is looked at as if it came for the first time: what it says has its time, and says no more."""
+    message = _feed(raw, source, ports)
+    again = f"{message.message} {ports.now().isoformat()}"
+    return replace(message, heard=hashlib.sha256(again.encode()).hexdigest()).answer()
+
+
+def put_aside(raw: bytes, source: FeedSettings, ports: FeedPorts) -> Answer:
+    """A message on which our own code failed: a person's, so that the feed goes on."""
+    return _feed(raw, source, ports).refused(Reason.UNEXPECTED, "207")
+
+
+def _feed(raw: bytes, source: FeedSettings, ports: FeedPorts) -> "_Feed":
+    message = hashlib.sha256(raw).hexdigest()
+    return _Feed(raw, source, ports, pam.read(raw), message, message)
 
 
 def apply_event(
@@ -101,12 +119,15 @@ class _Feed:
     ports: FeedPorts
     adt: Adt
     message: str
+    heard: str
+    """The digest that is remembered as applied: that of the message, but for a second look."""
 
     def answer(self) -> Answer:
         try:
             return self._applied()
         except Unavailable as fault:
-            outcome = Outcome(Log.FEED_POSTPONED, self._facts(reason=fault.reason))
+            counts = {Metric.STEP_ERRORS: 1.0}
+            outcome = Outcome(Log.FEED_POSTPONED, self._facts(reason=fault.reason), counts)
             return Answer(self._ack("AR", fault.reason, "207"), outcome)
 
     def _applied(self) -> Answer:
@@ -115,13 +136,13 @@ class _Feed:
             self._in_time(event)
             if event.change is Change.NONE:
                 return Answer(self._ack("AA"), Outcome(Log.FEED_IGNORED, self._facts()))
-            written = apply_event(event, self.source.establishment, self.message, self.ports)
+            written = apply_event(event, self.source.establishment, self.heard, self.ports)
         except Unreadable as fault:
-            return self._refused(fault.reason, fault.code or "207")
+            return self.refused(fault.reason, fault.code or "207")
         if written.repeated:
             return Answer(self._ack("AA"), Outcome(Log.FEED_REPEATED, self._facts()))
         if Note.CIRCLE in written.applied.notes:
-            return self._refused(Reason.FEED_CONTRADICTORY, "207")
+            return self.refused(Reason.FEED_CONTRADICTORY, "207")
         return Answer(self._ack("AA"), self._done(event, written))
 
     def _in_time(self, event: IdentityEvent) -> None:
@@ -149,7 +170,7 @@ class _Feed:
         ]
         return len(holders) > 1
 
-    def _refused(self, reason: Reason, error: str) -> Answer:
+    def refused(self, reason: Reason, error: str) -> Answer:
         """Kept for a person; the sender is told not to send it again."""
         self.ports.store.put_message(self.message, self.raw)
         ledger = Ledger(self.ports.table, self.ports.now, self.ports.settings.ledger_days)
@@ -160,13 +181,14 @@ class _Feed:
             reason=reason.value,
             attempts=1,
             recorded_at=self.ports.now(),
+            source=self.source.id,
         )
         counts = {Metric.REVIEW_ENTRIES: 1.0} if ledger.record_review(item) else {}
         outcome = Outcome(Log.FEED_REFUSED, self._facts(reason=reason), counts)
         return Answer(self._ack("AE", reason, error), outcome)
 
     def _facts(self, **more: Fact) -> dict[str, Fact]:
-        return {"message": Digest(self.message), **more}
+        return {"adt": Digest(self.message), **more}
 
     def _ack(self, code: str, reason: Reason | None = None, error: str = "") -> bytes:
         return pam.acknowledgement(

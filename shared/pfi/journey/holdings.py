@@ -24,14 +24,22 @@ _SET_ASIDE: Final = frozenset({Reason.MAIL_TOO_LARGE.value, Reason.MAILBOX_UNAVA
 
 @dataclass
 class Book:
-    """Every row of a ledger that speaks of a mail. `named`: who else speaks of which mail."""
+    """Every row of a ledger that speaks of a mail.
+
+    `named`: mails that other rows than their own speak of; `set_aside`: those of review items,
+    which may be about bytes that never became a mail. `same` and `out` count the rows by which a
+    mail is recognised.
+    """
 
     mails: dict[str, MailRecord] = field(default_factory=dict)
     documents: dict[str, list[DocumentRecord]] = field(default_factory=lambda: defaultdict(list))
     chains: dict[str, Chain] = field(default_factory=dict)
     reviews: dict[str, dict[str, ReviewItem]] = field(default_factory=lambda: defaultdict(dict))
     places: Counter[tuple[str, str]] = field(default_factory=Counter)
+    same: Counter[str] = field(default_factory=Counter)
+    out: Counter[str] = field(default_factory=Counter)
     named: list[tuple[str, datetime]] = field(default_factory=list)
+    set_aside: list[tuple[str, datetime]] = field(default_factory=list)
 
     def enter(self, row: Row, written: datetime) -> None:
         """One row, and when it was written."""
@@ -50,6 +58,7 @@ class Book:
                 self.places[subject, row.data["mail"]] += 1
                 self.named.append((row.data["mail"], written))
             case "SAME" | "OUT":
+                (self.same if kind == "SAME" else self.out)[row.data["mail"]] += 1
                 self.named.append((row.data["mail"], written))
 
     def _chain(self, key: str, chain: Chain) -> None:
@@ -65,7 +74,7 @@ class Book:
         item = _REVIEW.validate_python(row.data)
         self.reviews[mail][row.sk] = item
         if item.reason in _SET_ASIDE:
-            self.named.append((mail, written))
+            self.set_aside.append((mail, written))
 
     def held(self, mail: MailRecord, stored: frozenset[str]) -> Held:
         """All of one mail."""

@@ -24,6 +24,8 @@ from pfi.journey.records import DocumentRecord, MailRecord, MailState, ReviewIte
 
 T = TypeVar("T")
 
+OPEN_REVIEWS: Final = "REVIEW#open"
+"""Index partition of the items that wait for a person, oldest first."""
 _MAIL: Final = TypeAdapter(MailRecord)
 _DOCUMENT: Final = TypeAdapter(DocumentRecord)
 _CHAIN: Final = TypeAdapter(Chain)
@@ -219,7 +221,7 @@ class Ledger:
         if row is not None and row.data["status"] == "open":
             return False
         data = _REVIEW.dump_python(item, mode="json")
-        index = ("REVIEW#open", f"{item.recorded_at.isoformat()}#{item.mail}")
+        index = (OPEN_REVIEWS, f"{item.recorded_at.isoformat()}#{item.mail}")
         put = self._put(f"REVIEW#{item.mail}", key, data, _revision(row))
         return self.write(replace(put, index=index))
 

@@ -13,6 +13,7 @@ from pfi.errors import Misconfigured, Unavailable
 from pfi.ins.concordance import Decision, traits_to_send
 from pfi.ins.identity import Traits
 from pfi.journey.chains import Chain
+from pfi.journey.grace import may_wait, next_look_s
 from pfi.journey.identification import (
     document_refusal,
     identify,
@@ -28,7 +29,7 @@ from pfi.journey.outcome import Digest, Fact, Log, Outcome
 from pfi.journey.ports import Ports
 from pfi.journey.records import DocumentFacts, DocumentRecord, Dossier, MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
-from pfi.names import Integration, Reason
+from pfi.names import Integration, Reason, Step
 
 
 def match(job: Job, ports: Ports) -> Outcome:
@@ -57,6 +58,8 @@ class _Match:
     def run(self, dossier: Dossier) -> Outcome:
         decisions = self._decide(dossier)
         reason = refusal(dossier.documents, decisions, self._ipp_oid)
+        if reason is not None and (pause := self._pause(dossier, decisions, reason)):
+            return self._again(reason, pause)
         records = self._records(dossier, decisions, integrate=reason is None)
         self._close_chains(records)
         mail = replace(
@@ -74,6 +77,24 @@ class _Match:
             "reason": reason,
         }
         return Outcome(Log.MAIL_DECIDED, facts)
+
+    def _pause(self, dossier: Dossier, decisions: Sequence[Decision], reason: Reason) -> int:
+        """Seconds until the patient base is asked again; 0 when the decision stands."""
+        pairs = zip(dossier.documents, decisions, strict=True)
+        reasons = (document_refusal(*pair, self._ipp_oid) for pair in pairs)
+        if not may_wait(dossier.documents, (reason, *reasons)):
+            return 0
+        waited = self.ports.now() - self.known.record.received_at
+        return next_look_s(self.ports.settings.match.grace_s, waited)
+
+    def _again(self, reason: Reason, pause: int) -> Outcome:
+        """Nothing is decided yet. The job is handed back as a new one: waiting uses up no receive
+        of its message, and the mail stays `read`, so that it is under way for everybody."""
+        record = self.known.record
+        if record.reason != reason.value:
+            self.ledger.save_mail(self.known, reason=reason.value)  # for who looks; it may fail
+        self.ports.jobs.send(Step.MATCH, Job(record.mail), delay_s=pause)
+        return Outcome(Log.MAIL_AWAITS_FEED, {"mail": Digest(record.mail), "reason": reason})
 
     @property
     def _ipp_oid(self) -> str:

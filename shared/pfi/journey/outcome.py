@@ -28,6 +28,7 @@ class Log(Enum):
     MAIL_QUARANTINED = ("WARNING", "sender outside the trust space, kept for review")
     MAIL_BOUNCED = ("WARNING", "a mail that we sent came back")
     MAIL_DECIDED = ("INFO", "identity decided")
+    MAIL_AWAITS_FEED = ("INFO", "identity not in the patient base yet, looked up again in a moment")
     MAIL_REPEATED = ("INFO", "job repeated, downstream message sent again")
     MAIL_SETTLED = ("INFO", "mail settled")
     MAIL_NOT_YET = ("INFO", "documents of the mail still in flight")
@@ -35,6 +36,7 @@ class Log(Enum):
     DOCUMENT_REPEATED = ("INFO", "document already accepted earlier, nothing sent")
     DOCUMENT_REFUSED = ("WARNING", "document refused by the DPI")
     DOCUMENT_PACED = ("INFO", "DPI takes one message at a time, document handed back")
+    DOCUMENT_NOT_TRIED = ("INFO", "DPI failed another document just now, this one handed back")
     DOCUMENT_UNKNOWN = ("ERROR", "document may already be in the DPI")
     REVIEW_RECORDED = ("WARNING", "job recorded for manual review")
     JOB_RETRIED = ("WARNING", "job will be tried again")
@@ -50,9 +52,18 @@ class Log(Enum):
     FEED_IGNORED = ("INFO", "message carries no identity, acknowledged")
     FEED_REFUSED = ("WARNING", "identity message needs a person, sender told")
     FEED_POSTPONED = ("WARNING", "patient base did not answer, sender will send again")
+    FEED_FORBIDDEN = ("WARNING", "client certificate belongs to no feed, nothing was read")
+    FEED_NO_MESSAGE = ("WARNING", "request to the feed is no HL7 message, refused")
+    FILE_LOADED = ("INFO", "patient file loaded to its end")
+    FILE_GOES_ON = ("INFO", "patient file loaded in part, the rest follows")
+    FILE_REFUSED = ("WARNING", "patient file cannot be read at all")
     ACCOUNT_PROVEN = ("INFO", "the account of this part was looked through")
     ACCOUNT_PARTIAL = ("WARNING", "time did not suffice for the whole part, the rest is unproven")
     MAIL_UNACCOUNTED = ("ERROR", "the account does not close for this mail")
+    BODIES_RETAINED = ("INFO", "bodies that are still needed live on")
+    RETENTION_PARTIAL = ("WARNING", "not every body had its turn, the rest follows tomorrow")
+    BODY_GONE = ("ERROR", "a body that is still needed is not in the store")
+    BODY_NOT_RENEWED = ("ERROR", "a body that is still needed could not be renewed")
     EVENT_IGNORED = ("INFO", "event carries nothing to do")
 
     @property
@@ -78,8 +89,13 @@ class Metric(StrEnum):
     INTEGRATED_SHARE = "IntegratedShare"
     ARRIVAL_TO_ACK_MS = "ArrivalToAckMs"
     DPI_ROUND_TRIP_MS = "DpiRoundTripMs"
+    HANDED_BACK_AGE_SECONDS = "HandedBackAgeSeconds"
     FEED_MESSAGES = "FeedMessages"
     INS_HELD_TWICE = "InsHeldTwice"
+    FEED_FORBIDDEN = "FeedForbidden"
+    FEED_AGE_SECONDS = "FeedAgeSeconds"
+    IDENTITIES_LOADED = "IdentitiesLoaded"
+    PATIENT_LINES_REFUSED = "PatientLinesRefused"
     POLL_AGE_SECONDS = "PollAgeSeconds"
     STEP_ERRORS = "StepErrors"
     MISCONFIGURED = "Misconfigured"
@@ -88,6 +104,7 @@ class Metric(StrEnum):
     CRL_AGE_HOURS = "CrlAgeHours"
     MAILS_UNACCOUNTED = "MailsUnaccounted"
     SLICES_UNPROVEN = "SlicesUnproven"
+    BODIES_GONE = "BodiesGone"
 
 
 @dataclass(frozen=True, slots=True)

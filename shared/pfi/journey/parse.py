@@ -19,7 +19,8 @@ from pfi.journey.onward import send_onward
 from pfi.journey.outcome import Digest, Fact, Log, Outcome
 from pfi.journey.ports import Ports
 from pfi.journey.reading import Reading, read_mail
-from pfi.journey.records import DocumentFacts, Dossier, MailRecord, MailState
+from pfi.journey.records import DocumentFacts, Dossier, MailRecord, MailState, Sent
+from pfi.journey.sending import sent_of
 from pfi.journey.settings import MailboxSettings
 from pfi.names import Reason, Route, Step
 
@@ -107,7 +108,12 @@ class _Parse:
 
     def _advance(self, dossier: Dossier) -> Outcome:
         state = MailState.READ if dossier.reason is None else MailState.DECIDED
-        record = self._write(state=state, reason=dossier.reason, documents=len(dossier.documents))
+        record = self._write(
+            state=state,
+            reason=dossier.reason,
+            documents=len(dossier.documents),
+            sent=sent_of(dossier, self.ports.settings),
+        )
         send_onward(record, (), self.ports)
         if dossier.reason is not None:
             facts: dict[str, Fact] = {
@@ -136,7 +142,8 @@ class _Parse:
         return self._ended(Log.MAIL_QUARANTINED, dossier, Route.REVIEW, reason)
 
     def _duplicate(self, dossier: Dossier) -> Outcome:
-        self._end(Route.DUPLICATE, Reason.SAME_MAIL.value)
+        sent = sent_of(dossier, self.ports.settings)
+        self._end(Route.DUPLICATE, Reason.SAME_MAIL.value, sent=sent)
         return self._ended(Log.MAIL_DUPLICATE, dossier, Route.DUPLICATE, Reason.SAME_MAIL)
 
     def _ended(self, log: Log, dossier: Dossier, route: Route, reason: Reason) -> Outcome:
@@ -144,13 +151,16 @@ class _Parse:
         facts, counts = counted(route, reason, sender, self.mailbox, self.ports.settings)
         return Outcome(log, {"mail": Digest(self.mail), **facts}, counts)
 
-    def _end(self, route: Route, reason: str | None, *, review: bool = False) -> None:
+    def _end(
+        self, route: Route, reason: str | None, *, review: bool = False, sent: Sent | None = None
+    ) -> None:
         self._write(
             state=MailState.SETTLED,
             route=route,
             reason=reason,
             **({"review": True} if review else {}),  # a mark that is there stays
             settled_at=self.ports.now(),
+            sent=sent,
         )
 
     def _write(self, **changes: object) -> MailRecord:

@@ -47,8 +47,8 @@ class PatientBase(Protocol):
     def write(
         self, establishment: str, changes: Sequence[Revision], message: str, now: datetime
     ) -> bool:
-        """Identities with their pointers, and the message as heard. False when somebody was
-        quicker: read and decide again."""
+        """Identities with their pointers, and the message as heard, if its digest is given. False
+        when somebody was quicker: read and decide again."""
         ...
 
     def find(self, establishment: str, matricule: str, oid: str) -> tuple[PatientRecord, ...]:

@@ -4,7 +4,7 @@ Each port has one contract suite (tests/contracts) that runs on the in-memory do
 real adapter.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -53,6 +53,10 @@ class Table(Protocol):
         """All rows of a partition whose sort key starts with `prefix`, in sort-key order."""
         ...
 
+    def indexed(self, pk: str) -> Iterator[Row]:
+        """Rows that the index lists under this key, in its order; it may be a moment late."""
+        ...
+
     def write(self, *puts: Put) -> bool:
         """All or nothing; False when one condition fails. At most 100 puts."""
         ...
@@ -83,6 +87,11 @@ class Store(Protocol):
 
     def dossier(self, mail: str) -> Dossier:
         """What parse learnt."""
+        ...
+
+    def renew(self, prefix: str, older_than: datetime) -> Mapping[str, bool]:
+        """Begin the life of the objects below a prefix anew, where they were stored before that
+        moment; each object found, and whether it was. It announces nothing."""
         ...
 
 
@@ -193,5 +202,5 @@ class Ports(Protocol):
         ...
 
     def dpi(self, target: DpiSettings) -> Dpi:
-        """The DPI interface."""
+        """The DPI interface; raises NotAsked when another try has just failed."""
         ...

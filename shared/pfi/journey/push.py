@@ -10,10 +10,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
 
-from pfi.errors import Misconfigured, OutcomeUnknown, Unavailable
+from pfi.errors import Misconfigured, NotAsked, OutcomeUnknown, Unavailable
 from pfi.hl7 import ack as acks
 from pfi.hl7.ack import Ack, Verdict
+from pfi.journey.answered import ENDS, as_answered, as_repeated, as_unknown
 from pfi.journey.chains import Chain, Turn, turn
+from pfi.journey.hold import attended, held_too_long, to_be_noted, untried_wait_s
 from pfi.journey.identification import identify, match_policy
 from pfi.journey.jobs import Job
 from pfi.journey.keys import digest
@@ -22,14 +24,11 @@ from pfi.journey.message import build_message, masks_changed, new_control_id
 from pfi.journey.onward import close_if_ended
 from pfi.journey.outcome import Code, Configured, Digest, Fact, Log, Metric, Outcome
 from pfi.journey.pace import Pace
-from pfi.journey.ports import Ports
+from pfi.journey.ports import Dpi, Ports
 from pfi.journey.records import DocumentRecord, MailRecord
 from pfi.journey.settings import DpiSettings, MailboxSettings
 from pfi.names import Event, Integration, Reason, Step
 
-BASE_DIFFERS: Final = "base_differs_from_dpi"
-"""The PFI accepted the identity and the DPI refused it: the patient base must be looked at."""
-_IDENTITY_CODES: Final = frozenset({"902", "903", "904", "905"})
 FRESH: Final = timedelta(minutes=10)
 """How long a decision is trusted before it is taken again, just before the message leaves."""
 MARGIN_S: Final = 5
@@ -38,6 +37,8 @@ LIFE_S: Final = 105
 """No worker lives longer, wherever it runs: on AWS its function is stopped after 100 s
 (infra.aws.names), on a laptop earlier (`Ports.life_s`). Before that, one that is only slow could
 still send, or still write down an answer that it holds."""
+
+_HANDED_BACK: Final = frozenset({Log.DOCUMENT_PACED, Log.DOCUMENT_NOT_TRIED})
 
 
 def push(job: Job, ports: Ports) -> Outcome:
@@ -54,7 +55,8 @@ def push(job: Job, ports: Ports) -> Outcome:
     if mailbox is None or target is None:
         raise Misconfigured(Reason.SETTING_MISSING)
     outcome = _Push(mail.record, document, mailbox, target, ledger, ports).run()
-    _close(job.mail, ledger, ports)
+    if outcome.log not in _HANDED_BACK:  # else a fault here would bring this job back as well
+        _close(job.mail, ledger, ports)
     return outcome
 
 
@@ -78,6 +80,13 @@ class _Push:
     @property
     def holder(self) -> str:
         return f"{self.document.mail}#{self.document.number:04}"
+
+    @property
+    def _job(self) -> Job:
+        return Job(self.document.mail, self.document.number)
+
+    def _age_s(self) -> float:
+        return (self.ports.now() - self.mail.received_at).total_seconds()
 
     @property
     def _pace(self) -> Pace:
@@ -135,12 +144,10 @@ class _Push:
     def _go(self, chain: Versioned[Chain], parent: Chain | None) -> Outcome:
         if self._stale() and not self._still_concordant():
             return self._refused(Reason.BASE_CHANGED)
-        now = self.ports.now()
         document = replace(
             self.document,
             control_id=self.document.control_id or new_control_id(self.document),
-            built_at=self.document.built_at or now,
-            first_attempt_at=self.document.first_attempt_at or now,
+            built_at=self.document.built_at or self.ports.now(),
             masks_changed=masks_changed(self.document, chain.record, parent),
         )
         message = self._message(document)
@@ -148,7 +155,8 @@ class _Push:
         return self._exchange(document, chain, message)
 
     def _after_a_lost_answer(self) -> Outcome:
-        """Bytes may have left: the same bytes again while allowed, then a person."""
+        """Bytes may have left: the same bytes again while allowed, then a person. They name the
+        patient of the decision, so they leave only while it stands."""
         busy = self.document.busy_until
         if busy is not None and busy > self.ports.now():
             raise Unavailable(Reason.DPI_UNAVAILABLE)  # another worker is on the wire
@@ -156,6 +164,8 @@ class _Push:
         message = self._message(self.document)
         same = hashlib.sha256(message).hexdigest() == self.document.message_sha256
         if self.document.sends > self.target.resend_on_unknown or not same:
+            return self._unknown(self.known)
+        if self._stale() and not self._still_concordant():
             return self._unknown(self.known)
         return self._exchange(self.document, chain, message)
 
@@ -169,8 +179,12 @@ class _Push:
     def _exchange(
         self, document: DocumentRecord, chain: Versioned[Chain], message: bytes
     ) -> Outcome:
+        try:
+            dpi = self.ports.dpi(self.target)
+        except NotAsked as fault:
+            return self._untried(fault.reason)
         with self._pace.turn(self._patience) as ours:
-            return self._spoken(document, chain, message) if ours else self._later()
+            return self._spoken(document, chain, message, dpi) if ours else self._later()
 
     @property
     def _patience(self) -> timedelta:
@@ -179,18 +193,40 @@ class _Push:
         return timedelta(seconds=max(life, self.target.exchange_s + MARGIN_S))
 
     def _later(self) -> Outcome:
-        """Another message is on its way. The job is handed back as a new one: this is no failed
-        try, and no receive of the message that brought it."""
-        document, lane = self.document, self.mailbox.dpi
-        wait = 1 + int(document.mail[:4], 16) % 3  # spread, so that they do not all come at once
-        self.ports.jobs.send(Step.PUSH, Job(document.mail, document.number), lane, wait)
-        return Outcome(Log.DOCUMENT_PACED, self._facts())
+        """Another message is on its way."""
+        wait = 1 + int(self.document.mail[:4], 16) % 3  # spread: they do not all come at once
+        return self._handed_back(Log.DOCUMENT_PACED, wait)
 
-    def _spoken(self, document: DocumentRecord, chain: Versioned[Chain], message: bytes) -> Outcome:
+    def _untried(self, reason: Reason) -> Outcome:
+        """The DPI failed another document a moment ago."""
+        wait = untried_wait_s(self.document, self.ports.now())
+        return self._handed_back(Log.DOCUMENT_NOT_TRIED, wait, reason=reason)
+
+    def _handed_back(self, log: Log, wait_s: int, **facts: Fact) -> Outcome:
+        """The job goes back as a new one: this is no failed try, and no receive of the message that
+        brought it. SQS no longer sees how old it is, so this metric tells."""
+        if self.document.first_attempt_at is not None:  # what was never tried has no hold yet
+            self._attend()
+        self.ports.jobs.send(Step.PUSH, self._job, self.mailbox.dpi, wait_s)
+        return Outcome(log, self._facts(**facts), {Metric.HANDED_BACK_AGE_SECONDS: self._age_s()})
+
+    def _attend(self) -> DocumentRecord:
+        """The document with its hold going on; the ledger hears of it now and then. A worker that
+        may be on the wire with this document must find the row as it left it."""
+        document, now, retry = self.document, self.ports.now(), self.ports.settings.retry
+        seen = attended(document, now, retry)
+        claimed = document.busy_until is not None and document.busy_until > now
+        if to_be_noted(document, now, retry) and not claimed:
+            self.ledger.write(self.ledger.document_put(seen, self.known.revision))
+        return seen
+
+    def _spoken(
+        self, document: DocumentRecord, chain: Versioned[Chain], message: bytes, dpi: Dpi
+    ) -> Outcome:
         started = self.ports.now()
         sent = self._save(
             replace(
-                document,
+                attended(document, started, self.ports.settings.retry),
                 integration=Integration.SENT,
                 sends=document.sends + 1,
                 busy_until=started + self._patience,
@@ -199,7 +235,7 @@ class _Push:
             chain,
         )
         try:
-            raw = self.ports.dpi(self.target).exchange(message, document.control_id or "")
+            raw = dpi.exchange(message, document.control_id or "")
         except (Unavailable, Misconfigured) as nothing_left:
             return self._nothing_left(sent, nothing_left)
         except OutcomeUnknown:
@@ -208,23 +244,14 @@ class _Push:
         return self._answered(sent, acks.read(raw, document.control_id or ""), took)
 
     def _answered(self, sent: Versioned[DocumentRecord], ack: Ack, took_ms: float) -> Outcome:
-        counts = {Metric.DPI_ROUND_TRIP_MS: took_ms}
-        match ack.verdict:
-            case Verdict.INTEGRATED:
-                return self._end(sent, Integration.INTEGRATED, ack, None, counts)
-            case Verdict.FUNCTIONAL:
-                return self._end(sent, Integration.REFUSED, ack, None, counts)
-            case Verdict.SYNTAX:
-                return self._end(sent, Integration.REFUSED, ack, Reason.DPI_SYNTAX, counts)
-            case Verdict.CONFIGURATION:
-                return self._end(sent, Integration.REFUSED, ack, Reason.DPI_CONFIGURATION, counts)
-            case Verdict.RETRY:
-                rejected = Versioned(replace(sent.record, ack=ack.code), sent.revision)
-                return self._nothing_left(rejected, Unavailable(Reason.DPI_RETRY_LATER))
-            case Verdict.DUPLICATE:
-                return self._unknown(sent)  # 205: in the DPI, but our journal does not say so
-            case Verdict.NOT_OURS | Verdict.COMMIT_ONLY | Verdict.UNREADABLE:
-                return self._lost(sent)
+        if ack.verdict in ENDS:
+            return self._end(sent, *ENDS[ack.verdict], ack, took_ms)
+        if ack.verdict is Verdict.RETRY:
+            rejected = Versioned(replace(sent.record, ack=ack.code), sent.revision)
+            return self._nothing_left(rejected, Unavailable(Reason.DPI_RETRY_LATER))
+        if ack.verdict is Verdict.DUPLICATE:
+            return self._unknown(sent)  # 205: in the DPI, but our journal does not say so
+        return self._lost(sent)  # not ours, accept-level only, or unreadable
 
     def _nothing_left(
         self, sent: Versioned[DocumentRecord], cause: Unavailable | Misconfigured
@@ -234,14 +261,15 @@ class _Push:
         A document whose earlier answer was lost stays `sent`: this try proves nothing about it.
         """
         before = self.document
-        if before.integration is Integration.SENT:
-            restored = replace(before, busy_until=None)
-        else:
-            restored = replace(
-                sent.record, integration=Integration.WAITING, sends=before.sends, busy_until=None
-            )
+        restored = replace(
+            sent.record,
+            integration=before.integration,
+            sends=before.sends,
+            ack=before.ack if before.integration is Integration.SENT else sent.record.ack,
+            busy_until=None,
+        )
         self._settle(restored, sent)
-        if not self._held_too_long(restored):
+        if not held_too_long(restored, self.ports.now(), self.target):
             raise cause
         now = Versioned(restored, (sent.revision or 0) + 1)
         if restored.integration is Integration.SENT:  # an earlier answer was lost
@@ -258,36 +286,17 @@ class _Push:
 
     def _wait(self, reason: Reason) -> Outcome:
         """Come back later, or after the hold go to a person."""
-        if self._held_too_long(self.document):
+        if held_too_long(self._attend(), self.ports.now(), self.target):
             return self._to_review(reason)
-        self._note_first_attempt()
         raise Unavailable(reason)
 
     def _to_review(self, reason: Reason) -> Outcome:
-        job = Job(self.document.mail, self.document.number)
-        self.ports.jobs.to_review(Step.PUSH, job, reason)
+        self.ports.jobs.to_review(Step.PUSH, self._job, reason)
         return Outcome(Log.JOB_SET_ASIDE, self._facts(reason=reason))
-
-    def _note_first_attempt(self) -> None:
-        if self.document.first_attempt_at is None:
-            noted = replace(self.document, first_attempt_at=self.ports.now())
-            self.ledger.write(self.ledger.document_put(noted, self.known.revision))
-
-    def _held_too_long(self, document: DocumentRecord) -> bool:
-        first = document.first_attempt_at
-        hold = timedelta(seconds=self.target.hold_s)
-        return first is not None and self.ports.now() - first >= hold
 
     def _repeat(self, chain: Versioned[Chain]) -> Outcome:
         """Q-29: this version is already in the DPI; the sender is told so, nothing is sent."""
-        accepted = chain.record.accepted
-        ended = replace(
-            self.document,
-            integration=Integration.INTEGRATED,
-            ack=accepted.ack if accepted else None,
-            repeated=True,
-        )
-        self._settle(ended, self.known)
+        self._settle(as_repeated(self.document, chain.record.accepted), self.known)
         return Outcome(Log.DOCUMENT_REPEATED, self._facts())
 
     def _stale(self) -> bool:
@@ -311,49 +320,36 @@ class _Push:
         return Outcome(Log.DOCUMENT_REFUSED, self._facts(reason=reason))
 
     def _unknown(self, known: Versioned[DocumentRecord]) -> Outcome:
-        ended = replace(
-            known.record,
-            integration=Integration.UNKNOWN,
-            reason=Reason.DPI_OUTCOME_UNKNOWN.value,
-            busy_until=None,
-        )
-        self._settle(ended, known)
+        self._settle(as_unknown(known.record), known)
         return Outcome(Log.DOCUMENT_UNKNOWN, self._facts(), {Metric.OUTCOME_UNKNOWN: 1})
 
     def _end(
         self,
         sent: Versioned[DocumentRecord],
         integration: Integration,
-        ack: Ack,
         reason: Reason | None,
-        counts: dict[Metric, float],
+        ack: Ack,
+        took_ms: float,
     ) -> Outcome:
         accepted = integration is Integration.INTEGRATED
-        code = None if accepted else (ack.application_code or ack.error_code or None)
-        if not accepted and reason is None:
-            code = ack.application_code or Reason.OTHER.value
-        warnings = sent.record.warnings
-        if code in _IDENTITY_CODES and sent.record.ipp:
-            warnings = (*warnings, BASE_DIFFERS)
-        ended = replace(
-            sent.record,
-            integration=integration,
-            ack=ack.code,
-            code=code,
-            reason=reason.value if reason else code,
-            warnings=warnings,
-            busy_until=None,
+        ended = as_answered(
+            sent.record, integration, ack, reason, blind=self.ports.settings.match.who == "pfi"
         )
+        if accepted and sent.record.sends > 1 and not self.target.recognises_repeats:
+            self._maybe_twice()  # before it is written: after a crash told again, never not at all
         self._settle(ended, sent)
         metric = Metric.DOCUMENTS_INTEGRATED if accepted else Metric.DOCUMENTS_REFUSED
         log = Log.DOCUMENT_INTEGRATED if accepted else Log.DOCUMENT_REFUSED
-        took = int(counts[Metric.DPI_ROUND_TRIP_MS])
         dpi = Configured(self.target.id)
-        facts = self._facts(peer_code=Code.of(code), round_trip_ms=took, dpi=dpi)
+        facts = self._facts(peer_code=Code.of(ended.code), round_trip_ms=int(took_ms), dpi=dpi)
+        counts = {Metric.DPI_ROUND_TRIP_MS: took_ms, metric: 1}
         if accepted:
-            waited = self.ports.now() - self.mail.received_at
-            counts = {**counts, Metric.ARRIVAL_TO_ACK_MS: waited.total_seconds() * 1000}
-        return Outcome(log, facts, {**counts, metric: 1})
+            counts[Metric.ARRIVAL_TO_ACK_MS] = self._age_s() * 1000
+        return Outcome(log, facts, counts)
+
+    def _maybe_twice(self) -> None:
+        """An earlier answer was lost: the DPI may hold the document twice (design §6.2)."""
+        self.ports.jobs.to_review(Step.PUSH, self._job, Reason.DPI_MAYBE_TWICE)
 
     def _save(
         self,
@@ -369,7 +365,8 @@ class _Push:
     def _settle(self, document: DocumentRecord, known: Versioned[DocumentRecord]) -> None:
         """Write what the DPI said. The answer must not be lost because the chain moved meanwhile;
         only a change of the document itself (an expired claim taken over) stops it."""
-        document = replace(document, ended_at=self.ports.now())
+        if document.integration.ended:
+            document = replace(document, ended_at=self.ports.now())
         while not self._write(document, known, self._chain()):
             current = self.ledger.document(document.mail, document.number)
             if current is None or current.revision != known.revision:

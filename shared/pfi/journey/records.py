@@ -23,13 +23,29 @@ class MailState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """What the scorecard of senders counts of a mail (docs/decisions/0023): the domain of its
+    sender and numbers, nothing of a patient. `usable`: documents whose INS is there, well formed
+    and with its traits."""
+
+    domain: str
+    archive: bool
+    mdn: bool = False
+    documents: int = 0
+    with_ins: int = 0
+    usable: int = 0
+    replacements: int = 0
+    deletions: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailRecord:
     """One mail, by the SHA-256 of its bytes. `key` is where its bytes lie in the store.
 
     `copies` counts how often these very bytes were collected from a mailbox; 0 for a mail that
     another producer dropped into the store. Until `busy_until` one worker alone sends its mails.
     `reviewed` names its review items, so that none can go unseen; `message` is the digest of its
-    Message-ID, once read.
+    Message-ID, `sent` what its sender is told of, once read.
     """
 
     mail: str
@@ -53,12 +69,17 @@ class MailRecord:
     review: bool = False
     reviewed: tuple[str, ...] = ()
     message: str = ""
+    sent: Sent | None = None
     settled_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentRecord:
-    """One document of a mail: what was decided of it and what the DPI said."""
+    """One document of a mail: what was decided of it and what the DPI said.
+
+    The hold runs from `first_attempt_at`; `attended_at` says when a worker last had the document
+    in hand (`pfi.journey.hold`).
+    """
 
     mail: str
     number: int
@@ -83,6 +104,7 @@ class DocumentRecord:
     sends: int = 0
     busy_until: datetime | None = None
     first_attempt_at: datetime | None = None
+    attended_at: datetime | None = None
     ended_at: datetime | None = None
     repeated: bool = False
     masks_changed: bool = False
@@ -169,3 +191,5 @@ class ReviewItem:
     attempts: int
     recorded_at: datetime
     status: str = "open"
+    source: str = ""
+    """Of an identity message: the feed that it came from."""

@@ -29,6 +29,7 @@ class DpiSettings:
     connect_timeout_s: float = 10
     ack_timeout_s: float = 60
     resend_on_unknown: int = 3
+    recognises_repeats: bool = False
     hold_s: int = 86_400
     concurrency: int = 2
     min_interval_s: float = 0
@@ -66,6 +67,8 @@ class FeedSettings:
     id: str
     establishment: str
     ipp_authority: str
+    client_certificates: tuple[str, ...] = ()
+    """SHA-256 of the certificates that may feed it; none: nobody may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,7 @@ class MatchSettings:
     nia_alias: bool = True
     deduce_first_given: bool = False
     blocking: tuple[str, ...] = ("DOUT", "FICT", "ANOM", "CACH", "USUR", "INVA", "COLP", "COLV")
+    grace_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +187,24 @@ class Settings:
         """The DPI interface of that id, None when it is not configured (any more)."""
         return next((d for d in self.dpis if d.id == dpi_id), None)
 
+    def feed(self, feed_id: str) -> FeedSettings | None:
+        """The feed of that id, None when it is not configured (any more)."""
+        return next((f for f in self.feeds if f.id == feed_id), None)
+
+    def fed_by(self, fingerprint: str) -> FeedSettings | None:
+        """The feed of which this client certificate (SHA-256) is one."""
+        wanted = plain_fingerprint(fingerprint)
+        for feed in self.feeds:
+            if wanted and wanted in map(plain_fingerprint, feed.client_certificates):
+                return feed
+        return None
+
     def lane(self, mailbox_id: str) -> str:
         """The DPI whose lane the documents of a mailbox take; empty when it has none (any more)."""
         mailbox = self.mailbox(mailbox_id)
         return mailbox.dpi if mailbox else ""
+
+
+def plain_fingerprint(text: str) -> str:
+    """``AB:CD…`` as openssl prints it, and ``abcd…``, are one fingerprint."""
+    return text.replace(":", "").strip().lower()

@@ -64,13 +64,14 @@ class Cause:
     """Why a mail was not integrated: outward code and label, own reason for staff only.
 
     `technical` is the (code, label) of an ERR-3 error, which goes to the ``Error`` field while the
-    subject says 906 (mssante-mail §1.4).
+    subject says 906 (mssante-mail §1.4). `checks` say which trait to check where, for staff only.
     """
 
     code: str
     label: str
     reason: str = ""
     technical: tuple[str, str] | None = None
+    checks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, reason: Reason) -> "Cause":

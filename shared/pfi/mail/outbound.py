@@ -144,6 +144,7 @@ def _forward_text(dispatch: Dispatch, cause: Cause, style: ForwardStyle) -> list
         *outcome_lines(dispatch),
         "",
         f"À faire : {advice(code, own)}",
+        *(f"- Vérifier {text.clean(check)[:300]}" for check in cause.checks),
         "",
         "Message automatique de la plateforme d'intermédiation. Ne pas y répondre.",
     ]

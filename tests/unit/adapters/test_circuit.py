@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pfi.adapters.circuit import OPEN_S, Circuits
-from pfi.errors import Misconfigured, OutcomeUnknown, Unavailable
+from pfi.errors import Misconfigured, NotAsked, OutcomeUnknown, Unavailable
 from pfi.names import Reason
 from tests.doubles.drive import HOSPITAL
 from tests.doubles.memory import MemoryDpi
@@ -43,12 +43,29 @@ def ask(clock, dpi):
 
 
 @pytest.mark.parametrize("fault", [AWAY, MISTRUSTED])
-def test_after_a_failed_connection_the_next_jobs_fail_at_once_for_the_same_reason(ask, dpi, fault):
+def test_after_a_failed_connection_the_next_jobs_hear_at_once_that_nobody_asked(ask, dpi, fault):
     dpi.answers = [fault]
+    with pytest.raises(type(fault)):
+        ask()
     for _ in range(5):
-        with pytest.raises(type(fault), match=fault.reason.value):
+        with pytest.raises(NotAsked, match=fault.reason.value):
             ask()
     assert len(dpi.received) == 1
+
+
+def test_a_fault_of_the_peer_itself_is_never_told_as_not_asked(ask, dpi):
+    dpi.answers = [AWAY]
+    with pytest.raises(Unavailable) as found:
+        ask()
+    assert not isinstance(found.value, NotAsked)
+
+
+def test_a_dpi_that_hiccuped_is_asked_again_within_seconds(ask, dpi, clock):
+    dpi.answers = [AWAY]
+    with pytest.raises(Unavailable):
+        ask()
+    clock.now += 5
+    assert b"MSA|AA|1" in ask()
 
 
 def test_the_circuit_closes_by_itself(ask, dpi, clock):
@@ -91,7 +108,7 @@ def test_an_interface_that_cannot_even_be_made_opens_it(clock):
         raise Misconfigured(Reason.CERTIFICATE)
 
     circuits = Circuits(clock)
-    for _ in range(3):
-        with pytest.raises(Misconfigured):
+    for fault in (Misconfigured, NotAsked, NotAsked):
+        with pytest.raises(fault, match=Reason.CERTIFICATE.value):
             circuits.fuse(TARGET, broken).exchange(b"MSH", "1")
     assert len(made) == 1

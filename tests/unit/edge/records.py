@@ -58,6 +58,9 @@ class Queues:
             raise self.fault
         self.calls.append(("dead_letter", step, body, reason))
 
+    def again(self, step: Step, body: str) -> None:
+        self.calls.append(("again", step, body))
+
     @property
     def kinds(self) -> list[str]:
         return [call[0] for call in self.calls]

@@ -4,6 +4,7 @@ Errors quote what they met: a name in a file name, in a key of the store, in a r
 are no text. The handlers of the stack run here as they are; only what they reach is broken.
 """
 
+from dataclasses import replace
 from importlib import import_module
 from traceback import format_exception
 from types import SimpleNamespace
@@ -11,11 +12,12 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
-from pfi.edge import certificates, lambdas, prove
+from pfi.edge import certificates, feed, lambdas, prove, retain
 from pfi.errors import Unavailable
 from pfi.journey.jobs import Job
 from pfi.names import Reason, Step
 from tests.doubles.drive import HOSPITAL
+from tests.doubles.patient_base import FEED
 from tests.unit.edge.records import Context, arrival, listen, message
 
 MARK = "ZQXNAISSANCE"
@@ -27,7 +29,9 @@ BODIES = {
     "forward": JOB,
     "review": arrival(f"incoming/app/{MARK}.eml"),
 }
-FUNCTIONS = [*BODIES, "collect", "certificates", "prove"]
+FED = {"message": "ab" * 32, "feed": "gam"}
+"""What the function `feed` looks at; the others do not."""
+FUNCTIONS = [*BODIES, "collect", "certificates", "prove", "retain", "feed"]
 
 
 def quoted(kind):
@@ -63,9 +67,9 @@ class Broken:
 
     def __getattr__(self, name):
         if name == "settings":
-            return HOSPITAL
+            return replace(HOSPITAL, feeds=(FEED,))
         if name == "names":
-            return SimpleNamespace(name="pfi", secret_mssante="m", secret_dpi="d")
+            return SimpleNamespace(name="pfi", secret_mssante="m", secret_dpi="d", mail_days=30)
         if name in ("table", "store", "jobs", "patients"):
             return Broken(self._error)
         raise self._error
@@ -74,7 +78,7 @@ class Broken:
 @pytest.fixture
 def broken(monkeypatch):
     def breaks(error):
-        for module in (lambdas, certificates, prove):
+        for module in (lambdas, certificates, prove, retain, feed):
             monkeypatch.setattr(module, "services", lambda: Broken(error))
 
     return breaks
@@ -88,7 +92,7 @@ def test_whatever_a_function_meets_its_text_is_told_to_nobody(function, kind, br
     step = next((each for each in Step if each.value == function), Step.MATCH)
     out, said = listen(step), ""
     try:
-        handler({"Records": [message(BODIES.get(function, ""), received=9)]}, Context())
+        handler({"Records": [message(BODIES.get(function, ""), received=9)]} | FED, Context())
     except Exception as error:  # Lambda prints what escapes, with everything it hangs on
         said = "".join(format_exception(error))
     told = out.getvalue() + said + "".join(capfd.readouterr())

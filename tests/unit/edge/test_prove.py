@@ -9,8 +9,9 @@ import pytest
 from pfi.edge import prove
 from pfi.edge.prove import PER_RUN, SLICES, Audit, Wanted, due
 from pfi.journey.outcome import Log, Metric, Outcome
+from pfi.journey.parse import Arrival, parse
 from pfi.journey.records import MailRecord, MailState
-from pfi.names import Step
+from pfi.names import Integration, Step
 from tests.data.builders import LEA, document, mail, xdm_zip
 from tests.doubles.drive import Drive
 
@@ -31,14 +32,16 @@ class Installation:
 
     drive: Drive
     later: timedelta = timedelta(hours=1)
-    jobs_of_match: int = 0
+    depths: dict[str, int] = field(default_factory=dict)
+    """Messages, by queue."""
 
     @property
     def ports(self) -> SimpleNamespace:
         store, table = self.drive.ports.store, self.drive.ports.table
-        keys = [*store.objects, *(f"documents/{mail}/dossier.json" for mail in store.dossiers)]
 
         def listed(prefix: str) -> list[tuple[str, datetime]]:
+            dossiers = (f"documents/{mail}/dossier.json" for mail in store.dossiers)
+            keys = [*store.objects, *dossiers]
             return [(key, self.drive.clock()) for key in keys if key.startswith(prefix)]
 
         def indexed(pk: str) -> list[object]:
@@ -50,13 +53,16 @@ class Installation:
             settings=self.drive.ports.settings,
             now=lambda: self.drive.clock() + self.later,
             names=SimpleNamespace(
-                mail_days=30, queues={Step.MATCH: "match"}, dead_letters={}, lanes={}
+                mail_days=30,
+                queues={Step.MATCH: "match", Step.PUSH: "push"},
+                dead_letters={Step.MATCH: "match-dlq", Step.PUSH: "push-dlq"},
+                lanes={"dpi": "push-dpi", "other": "push-other"},
             ),
             store=SimpleNamespace(listed=listed),
             table=SimpleNamespace(
                 get=table.get, partition=table.partition, write=table.write, indexed=indexed
             ),
-            jobs=SimpleNamespace(depth=lambda _: self.jobs_of_match),
+            jobs=SimpleNamespace(depth=lambda url: self.depths.get(url, 0)),
         )
 
     def audit(self, wanted: Wanted | None = None, left_s: float = 600) -> list[Outcome]:
@@ -118,14 +124,96 @@ def test_a_mail_row_that_is_gone_is_named(hospital):
 
 
 def test_a_mail_without_a_job_is_stuck_until_one_is_in_the_queue(hospital):
-    ledger, record = hospital.drive.ledger, mails_of(hospital.drive)[0]
-    lost = replace(record, state=MailState.READ, route=None)
-    assert ledger.write(ledger.mail_put(lost, ledger.mail(record.mail).revision))
+    record = put_back(hospital, MailState.READ)
     fault, _ = hospital.audit()
     assert (fault.facts["mail"].value, fault.facts["doubt"]) == (record.mail, "stuck")
-    hospital.jobs_of_match = 1
+    hospital.depths["match"] = 1
     [end] = hospital.audit()
     assert end.log is Log.ACCOUNT_PROVEN
+
+
+def put_back(hospital: Installation, state: MailState, **changes: object) -> MailRecord:
+    """The first mail is under way again, and no job is about it."""
+    ledger, record = hospital.drive.ledger, mails_of(hospital.drive)[0]
+    lost = replace(record, state=state, route=None, **changes)
+    assert ledger.write(ledger.mail_put(lost, ledger.mail(record.mail).revision))
+    return record
+
+
+@pytest.mark.parametrize("queue", ["push", "push-dpi", "push-other", "push-dlq", "match-dlq"])
+def test_a_job_may_be_in_a_lane_or_among_the_dead_letters(hospital, queue):
+    put_back(hospital, MailState.DECIDED)
+    hospital.depths[queue] = 1
+    [end] = hospital.audit()
+    assert end.log is Log.ACCOUNT_PROVEN
+
+
+def test_a_mail_of_two_documents_needs_two_jobs(hospital):
+    record = put_back(hospital, MailState.DECIDED, documents=2)
+    ledger = hospital.drive.ledger
+    [known] = ledger.documents(record.mail)
+    waiting = replace(known.record, integration=Integration.WAITING, decided_at=None)
+    assert ledger.write(
+        ledger.document_put(waiting, known.revision),
+        ledger.document_put(replace(waiting, number=2), None),
+    )
+    hospital.depths["push-dpi"] = 1
+    assert "stuck" in doubts(hospital)
+    hospital.depths["push-dpi"] = 2
+    assert "stuck" not in doubts(hospital)
+
+
+def doubts(hospital: Installation) -> set[object]:
+    return {each.facts["doubt"] for each in hospital.audit()[:-1]}
+
+
+def test_no_queue_explains_a_mail_for_longer_than_the_settings_make_it_wait(hospital):
+    """600 s of hold, no grace of the base, and two days."""
+    put_back(hospital, MailState.READ)
+    hospital.depths["match"] = 9
+    hospital.later = timedelta(days=2)
+    assert doubts(hospital) == set()
+    hospital.later = timedelta(days=2, minutes=20)
+    assert doubts(hospital) == {"stuck"}
+
+
+@pytest.mark.parametrize("most", [1, 2, 100])
+def test_more_faults_than_can_be_looked_at_twice_are_told_all_the_same(hospital, monkeypatch, most):
+    monkeypatch.setattr(prove, "MOST_AGAIN", most)
+    hospital.drive.ports.store.objects.clear()
+    *faults, end = hospital.audit()
+    assert end.counts[Metric.MAILS_UNACCOUNTED] == len(faults) == 4
+    assert {each.log for each in faults} == {Log.MAIL_UNACCOUNTED}
+
+
+def test_what_a_second_look_does_not_find_is_no_fault(hospital, monkeypatch):
+    store = hospital.drive.ports.store
+    [body] = [key for key in store.objects if mails_of(hospital.drive)[0].key == key]
+    gone = store.objects.pop(body)
+    monkeypatch.setattr(prove, "sleep", lambda _: store.objects.update({body: gone}))
+    [end] = hospital.audit()
+    assert end.counts[Metric.MAILS_UNACCOUNTED] == 0
+
+
+def test_the_same_bytes_in_a_second_mailbox_are_a_mail_of_their_own(hospital):
+    """Its name is not that of its bytes, under which they lie."""
+    drive = hospital.drive
+    first = mails_of(drive)[0]
+    settings = drive.ports.settings
+    other = replace(settings.mailboxes[0], id="autre", address="autre@ch.mssante.fr")
+    drive.ports.settings = replace(settings, mailboxes=(*settings.mailboxes, other))
+    key = f"incoming/autre/{first.mail}.eml"
+    drive.ports.store.objects[key] = drive.ports.store.objects[first.key]
+    parse(Arrival(key, "autre"), drive.ports)
+    drive.work()
+    second, known = drive.ledger.mail_of("autre", first.mail)
+    assert (known is not None, second != first.mail) == (True, True)
+    assert doubts(hospital) == set()
+    for store in (drive.ports.store.objects, drive.ports.store.dossiers):
+        for own in [key for key in store if second in key]:
+            del store[own]
+    del drive.ports.table.rows[f"MAIL#{second}", "MAIL"]
+    assert {each.facts["mail"].value for each in hospital.audit()[:-1]} == {second}
 
 
 def test_what_the_time_did_not_suffice_for_is_said_and_never_taken_for_proven(hospital):

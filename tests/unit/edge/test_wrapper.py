@@ -227,3 +227,20 @@ def test_an_event_about_nothing_is_told_and_consumed(sandbox):
     body = json.dumps({"Service": "Amazon S3", "Event": "s3:TestEvent"})
     assert handler({"Records": [message(body, queue="pfi-parse")]}, Context()) == KEPT
     assert [line["code"] for line in told(out)] == ["EVENT_IGNORED"]
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_file_that_is_not_done_goes_on_as_a_new_message(sandbox, done):
+    body = arrival("imports/ch/a+b.csv")
+    seen = []
+
+    def run(key, _):
+        seen.append(key)
+        return Outcome(Log.FILE_GOES_ON), done
+
+    handler = lambdas.file_function(Step.LOAD, run)
+    out = listen(Step.LOAD)
+    assert handler({"Records": [message(body, queue="pfi-load")]}, Context()) == KEPT
+    assert seen == ["imports/ch/a b.csv"]
+    assert sandbox.jobs.calls == ([] if done else [("again", Step.LOAD, body)])
+    assert [line["code"] for line in told(out)] == ["FILE_GOES_ON"]

@@ -52,7 +52,7 @@ def test_a_repeated_message_is_answered_aa_and_writes_nothing(ports):
 
 def test_what_cannot_be_applied_is_kept_for_a_person_and_the_sender_is_told(ports):
     answer = feed(STRANGER, FEED, ports)
-    digest = answer.outcome.facts["message"].value
+    digest = answer.outcome.facts["adt"].value
     [item] = Ledger(ports.table, ports.now).reviews(digest)
     assert (item.step, item.reason, item.status) == ("feed", "PFI-PAM-02", "open")
     assert ports.store.objects == {f"feed/{digest}.hl7": STRANGER}
@@ -160,4 +160,4 @@ def test_nothing_that_is_told_or_answered_names_the_patient(ports):
         control = pam.read(raw).control_id
         told = told.replace(control, "")
         assert not any(w in told for w in (LEA.matricule, LEA.birth_name, LEA.birth_date, LEA.ipp))
-        assert isinstance(answer.outcome.facts["message"], Digest)
+        assert isinstance(answer.outcome.facts["adt"], Digest)

@@ -6,10 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from pfi.errors import OutcomeUnknown
+from pfi.errors import OutcomeUnknown, Refused
 from pfi.journey.accounts import (
-    IN_FLIGHT,
-    LONGEST,
+    GRACE,
     Doubt,
     Folder,
     Received,
@@ -21,15 +20,14 @@ from pfi.journey.accounts import (
     faults_of_folder,
     faults_of_objects,
     faults_of_places,
+    faults_of_recognition,
     faults_of_references,
-    place_of,
-    stuck,
 )
 from pfi.journey.holdings import Book, held_now
 from pfi.journey.ledger import Ledger, index_of
 from pfi.journey.records import MailRecord, MailState
 from pfi.journey.review import DeadLetter, review
-from pfi.names import Integration, Reason, Route, Step
+from pfi.names import Integration, Leg, Reason, Route, Step
 from tests.data.builders import LEA, document, mail, xdm_zip
 from tests.doubles.drive import Drive
 
@@ -67,7 +65,9 @@ def named(drive: Drive, **options: object) -> set[Doubt]:
     mails = list(found.mails.values())
     faults = [f for m in mails for f in faults_of(found.held(m, about(drive, m)), when)]
     faults += faults_of_references(found.named, found.known(), when)
+    faults += faults_of_references(found.set_aside, found.known(), when)
     faults += faults_of_places(mails, found.places, when)
+    faults += faults_of_recognition(mails, found.same, found.out, when)
     return {each.doubt for each in faults}
 
 
@@ -120,6 +120,8 @@ def test_point_reads_hold_the_same_as_reading_through(drive):
         ("MAIL#{}", "DOC#0001", Doubt.DOCUMENT_MISSING),
         ("CHAIN#", "CHAIN", Doubt.CHAIN_MISSING),
         ("PLACE#app", "", Doubt.COPIES_DIFFER),
+        ("SAME#", "SAME", Doubt.CLAIM_MISSING),
+        ("OUT#", "OUT", Doubt.SENT_MISSING),
     ],
 )
 def test_a_row_that_is_gone_is_named(drive, integrated, pk, sk, doubt):
@@ -178,36 +180,6 @@ def test_a_document_and_its_chain_that_disagree_are_named(drive, integrated):
     doubtful = replace(known.record, integration=Integration.REFUSED)
     assert drive.ledger.write(drive.ledger.document_put(doubtful, known.revision))
     assert named(drive) == {Doubt.CHAIN_DIFFERS}
-
-
-# under way
-
-
-def waiting(number: int, drive: Drive, state: MailState = MailState.READ) -> MailRecord:
-    received = drive.clock() + timedelta(seconds=number)
-    digest = f"{number:064x}"
-    return MailRecord(mail=digest, mailbox="app", key="k", received_at=received, state=state)
-
-
-def test_mails_beyond_the_jobs_of_their_step_are_stuck_and_the_oldest_are_named(drive):
-    mails = [waiting(number, drive) for number in range(5)]
-    found = list(stuck(mails, {Step.MATCH: 2, Step.PARSE: 1, Step.PUSH: 9}, terms(drive)))
-    assert [each.subject for each in found] == [mails[0].mail, mails[1].mail]
-    assert {each.doubt for each in found} == {Doubt.STUCK}
-    assert list(stuck(mails, {Step.MATCH: 5}, terms(drive))) == []
-
-
-def test_a_young_mail_and_one_in_review_are_not_stuck(drive):
-    one = waiting(1, drive)
-    assert list(stuck([one], {}, terms(drive, grace=timedelta(hours=2)))) == []
-    assert list(stuck([replace(one, review=True)], {}, terms(drive))) == []
-    assert place_of(replace(one, review=True)) == "review"
-    assert place_of(one) == IN_FLIGHT
-
-
-def test_no_queue_explains_a_mail_for_ever(drive):
-    late = Terms(now=drive.clock() + LONGEST + timedelta(hours=1))
-    assert len(list(stuck([waiting(1, drive)], {Step.MATCH: 100}, late))) == 1
 
 
 # the DPI, the store, the mailbox
@@ -282,3 +254,117 @@ def test_a_dead_arrival_in_a_second_mailbox_is_not_the_mail_of_the_first(drive, 
     assert not drive.mail(integrated.mail).review
     other, _ = Ledger(drive.ports.table, drive.clock).mail_of("autre", integrated.mail)
     assert [each.reason for each in drive.ledger.reviews(other)] == ["PFI-EDGE-09"]
+
+
+# what no other source would show
+
+
+@pytest.mark.parametrize("kind", ["DOC", "CHAIN", "PLACE", "SAME", "OUT"])
+def test_each_kind_of_row_names_a_mail_that_the_ledger_does_not_know(drive, integrated, kind):
+    del drive.ports.table.rows[f"MAIL#{integrated.mail}", "MAIL"]
+    found = Book()
+    for (pk, sk), row in drive.ports.table.rows.items():
+        if kind in (pk.partition("#")[0], sk.partition("#")[0]):
+            found.enter(row, drive.clock())
+    [fault] = faults_of_references(found.named, found.known(), terms(drive))
+    assert (fault.doubt, fault.subject) == (Doubt.MAIL_MISSING, integrated.mail)
+
+
+@pytest.mark.parametrize("reason", [Reason.MAIL_TOO_LARGE, Reason.MAILBOX_UNAVAILABLE])
+def test_the_review_of_a_mail_set_aside_names_it_and_that_of_a_lost_job_does_not(drive, reason):
+    aside, lost = "ab" * 32, "cd" * 32
+    review(DeadLetter(Step.COLLECT, aside, None, reason, 1), drive.ports)
+    review(DeadLetter(Step.PARSE, lost, None, Reason.UNEXPECTED, 1), drive.ports)
+    found = book(drive)
+    assert {mail for mail, _ in found.set_aside} == {aside}
+    assert found.named == []
+
+
+def test_an_item_whose_redrive_was_interrupted_is_still_open(drive):
+    *_, aside = flock(drive)
+    assert book(drive).open_reviews == 1
+    [row] = [r for (pk, _), r in drive.ports.table.rows.items() if pk == f"REVIEW#{aside.mail}"]
+    for status, count in (("redriving", 1), ("redriven", 0), ("closed", 0)):
+        row.data["status"] = status
+        assert book(drive).open_reviews == count
+
+
+def test_a_young_row_and_one_too_old_for_the_ledger_name_nothing(drive):
+    now = terms(drive)
+    for written, faults in (
+        (now.now - GRACE, 0),
+        (now.now - GRACE - timedelta(seconds=1), 1),
+        (now.now - timedelta(days=397), 1),
+        (now.now - timedelta(days=399), 0),
+    ):
+        named_then = [("ab" * 32, written)]
+        assert len(list(faults_of_references(named_then, frozenset(), now))) == faults
+        assert len(list(faults_of_objects([Unnamed("ab" * 32, written)], now))) == faults
+
+
+def test_a_mail_that_ended_without_a_route_is_in_no_place(drive, integrated):
+    held = book(drive).held(replace(integrated, route=None), about(drive, integrated))
+    assert [each.doubt for each in faults_of(held, terms(drive))] == [Doubt.TWO_PLACES]
+
+
+def test_what_the_ledger_calls_refused_or_not_owed_is_not_at_the_dpi(drive, integrated):
+    [document] = drive.documents(integrated)
+    here = [Received(document.control_id or "", "0" * 64)]
+    for integration in (Integration.REFUSED, Integration.NOT_OWED):
+        ended = replace(document, integration=integration)
+        [fault] = faults_at_the_dpi([ended], here)
+        assert (fault.doubt, fault.document) == (Doubt.CHAIN_DIFFERS, 1)
+        assert list(faults_at_the_dpi([ended], [])) == []
+
+
+def test_a_repeat_of_what_the_dpi_has_is_not_asked_of_it(drive, integrated):
+    [document] = drive.documents(integrated)
+    assert list(faults_at_the_dpi([replace(document, repeated=True)], [])) == []
+
+
+def reviewless(drive, record: MailRecord, **document) -> list[Doubt]:
+    """What is wrong with a mail of which no review item is left."""
+    held = book(drive).held(record, about(drive, record))
+    documents = tuple(replace(each, **document) for each in held.documents)
+    faults = faults_of(replace(held, documents=documents, reviews={}), terms(drive))
+    return [each.doubt for each in faults if each.doubt is Doubt.REVIEW_MISSING]
+
+
+def test_a_mail_marked_for_review_has_an_item(drive, integrated):
+    assert reviewless(drive, integrated) == []
+    assert reviewless(drive, replace(integrated, review=True)) == [Doubt.REVIEW_MISSING]
+
+
+def test_a_settled_mail_with_a_lost_answer_has_an_item_and_one_under_way_not_yet(drive, integrated):
+    lost = {"integration": Integration.UNKNOWN}
+    assert reviewless(drive, integrated, **lost) == [Doubt.REVIEW_MISSING]
+    assert reviewless(drive, replace(integrated, state=MailState.DECIDED), **lost) == []
+
+
+def test_a_mail_that_was_read_and_then_kept_for_a_person_has_its_dossier(drive):
+    """Unlike one that was kept unread: the relay refused to forward it."""
+    drive.ports.outbox.faults = [Refused(Reason.RELAY_REFUSED)]
+    [record] = drive.process(mail(None, message_id="<sans.archive@labo.mssante.fr>"))
+    assert record.route is Route.REVIEW
+    assert named(drive) == set()
+    drive.ports.store.dossiers.clear()
+    assert named(drive) == {Doubt.DOSSIER_MISSING}
+
+
+def test_a_duplicate_claims_nothing_and_what_was_never_sent_has_no_row(drive, integrated):
+    again = replace(integrated, route=Route.DUPLICATE, answer=Leg.FAILED)
+    assert list(faults_of_recognition([again], {}, {}, terms(drive))) == []
+    assert (
+        list(faults_of_recognition([replace(again, sent=None, route=None)], {}, {}, terms(drive)))
+        == []
+    )
+    young = terms(drive, grace=timedelta(hours=2))
+    assert list(faults_of_recognition([integrated], {}, {}, young)) == []
+
+
+def test_a_mail_with_two_mails_of_ours_has_two_rows(drive, integrated):
+    both = replace(integrated, forward=Leg.SENT, answer=Leg.SENT)
+    same = {both.mail: 1}
+    [one] = faults_of_recognition([both], same, {both.mail: 1}, terms(drive))
+    assert one.doubt is Doubt.SENT_MISSING
+    assert list(faults_of_recognition([both], same, {both.mail: 2}, terms(drive))) == []

@@ -28,9 +28,9 @@ def pace(of):
     return Pace(of.ports.settings.dpis[0], of.ledger)
 
 
-def ready(of):
+def ready(of, raw=None):
     """A mail whose document waits for its push."""
-    of.ports.inbox.deliver(letter(document(LEA)))
+    of.ports.inbox.deliver(raw or letter(document(LEA)))
     of.collect()
     of.arrive()
     match(of.ports.jobs.queues[Step.MATCH].popleft(), of.ports)
@@ -184,3 +184,20 @@ def test_a_handed_back_job_says_the_same_as_the_one_that_it_replaces():
 )
 def test_only_what_asks_for_it_is_paced(changes, paced):
     assert replace(HOSPITAL.dpis[0], **changes).paced is paced
+
+
+def test_a_fault_inside_a_turn_ends_it_too():
+    one = drive(concurrency=1)
+    with pytest.raises(Unavailable), pace(one).turn(LIFE):
+        raise Unavailable(Reason.DPI_UNAVAILABLE)
+    assert not pace(one).busy()
+
+
+def test_a_worker_that_comes_second_at_the_very_moment_has_no_turn(monkeypatch):
+    """Both read the row before either wrote: the one whose write fails must not speak."""
+    one = drive(concurrency=1)
+    seen = one.ledger.free_at("dpi")
+    with pace(one).turn(LIFE):
+        monkeypatch.setattr(Pace, "_known", lambda _self: seen)
+        with pace(one).turn(LIFE) as late:
+            assert not late

@@ -7,7 +7,7 @@ import pytest
 
 from infra.operations import deployment
 from infra.operations.coherence import review
-from infra.operations.deployment import Grade
+from infra.operations.deployment import Check, Grade, checks
 from infra.operations.hospital_file import HospitalFileRefused
 from infra.operations.installed_reviews import StackQueues
 from pfi.journey.jobs import Job
@@ -74,3 +74,15 @@ def test_a_redriven_push_takes_the_lane_of_its_dpi_when_there_is_one(step, lane,
     )
     StackQueues(stack).send(step, JOB, lane)
     assert sqs.sent == [(queue, JOB.dump())]
+
+
+def test_the_checks_before_a_deployment_refuse_an_abandoned_lane(monkeypatch):
+    stack = SimpleNamespace(name="pfi", status="UPDATE_COMPLETE", outputs={"MssanteSecret": "s"})
+    account = SimpleNamespace(who=lambda: "arn:ada", region="eu-west-3", emulated=True)
+    monkeypatch.setattr(deployment, "find_stack", lambda *_: stack)
+    monkeypatch.setattr(deployment, "queue_depths", lambda _: {"pfi-push-gone": 2})
+    monkeypatch.setattr(deployment, "_quota", lambda *_: Check("quota", Grade.GOOD, ""))
+    monkeypatch.setattr(deployment, "_certificates", lambda *_: ())
+    monkeypatch.setattr(deployment, "_doors", lambda *_: ())
+    refused = [each.subject for each in checks(HOSPITAL, account) if each.grade is Grade.BAD]
+    assert refused == ["file pfi-push-gone"]

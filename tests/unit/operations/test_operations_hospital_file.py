@@ -53,6 +53,7 @@ FAULTS = [
     ('finess = "990000001"', 'finess = "99"', "neuf caractères"),
     ('"198.51.100.10/32:143"', '"imap.operateur.fr:143"', "forme attendue"),
     ('customer_gateway = "203.0.113.5"', 'customer_gateway = ""', "requis par link"),
+    ('name = "pfi-test"', 'name = "pfi-guard"', "piles annexes"),
     ("poll_age_s = 300", "pol_age_s = 300", "refusé par la pile"),
     ("hold_s = 86400", "hold_s = -1", "valeur positive"),
     ("concurrency = 2                   #", "concurrency = 1001 #", "de 1 à 1000"),

@@ -1,0 +1,60 @@
+"""What `hospital.toml` must say of the identity feeds and of the endpoint that receives them."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import astuple
+from typing import Final
+
+from infra.operations.findings import Finding
+from infra.operations.hospital_file import Hospital
+from pfi.journey.settings import FeedSettings, plain_fingerprint
+
+_ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_AUTHORITY: Final = re.compile(r"[^|^~\\&\s]+&[0-2](\.(0|[1-9][0-9]*))+&ISO")
+_FINGERPRINT: Final = re.compile(r"[0-9a-f]{64}")
+
+
+def feeding(hospital: Hospital) -> Iterator[Finding]:
+    """Who may feed what: a certificate leads to one feed, a feed to one establishment."""
+    known = {each.id for each in hospital.establishments}
+    for number, feed in enumerate(hospital.feeds):
+        yield from _feed(("feeds", number), feed, known)
+    yield from _once(hospital, "id", [feed.id for feed in hospital.feeds])
+    shown = [plain_fingerprint(c) for feed in hospital.feeds for c in feed.client_certificates]
+    yield from _once(hospital, "client_certificates", shown)
+    yield from _endpoint(hospital)
+
+
+def _feed(place: tuple[str, int], feed: FeedSettings, known: set[str]) -> Iterator[Finding]:
+    if not _ID.fullmatch(feed.id):
+        yield Finding((*place, "id"), "1 à 40 minuscules, chiffres ou tirets")
+    if feed.establishment not in known:
+        yield Finding((*place, "establishment"), f"établissement « {feed.establishment} » inconnu")
+    if not _AUTHORITY.fullmatch(feed.ipp_authority):
+        yield Finding((*place, "ipp_authority"), "forme attendue ESPACE&1.2.250.1.x&ISO")
+    if not feed.client_certificates:
+        yield Finding(
+            (*place, "client_certificates"),
+            "aucun certificat : personne ne peut alimenter cette base",
+            warning=True,
+        )
+    for each in feed.client_certificates:
+        if not _FINGERPRINT.fullmatch(plain_fingerprint(each)):
+            sentence = "empreinte SHA-256 attendue (openssl x509 -noout -fingerprint -sha256)"
+            yield Finding((*place, "client_certificates"), sentence)
+
+
+def _once(hospital: Hospital, key: str, values: list[str]) -> Iterator[Finding]:
+    if any(count > 1 for count in Counter(values).values()):
+        yield Finding(("feeds", len(hospital.feeds) - 1, key), "deux fois la même valeur")
+
+
+def _endpoint(hospital: Hospital) -> Iterator[Finding]:
+    domain, *needed = astuple(hospital.endpoint)[:3]
+    if bool(domain) != any(needed) or (domain and not all(needed)):
+        sentence = "domain, certificate et truststore vont ensemble"
+        yield Finding(("endpoint", "domain"), sentence)
+    if hospital.feeds and not domain:
+        sentence = "sans [endpoint], aucune adresse ne reçoit les messages d'identité"
+        yield Finding(("endpoint", "domain"), sentence, warning=True)

@@ -1,0 +1,1 @@
+"""What the product needs in time and memory, measured."""

@@ -1,0 +1,116 @@
+"""A mail whose patient is not known yet may wait for the identity repository."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from pfi.adapters.csv_patients import ListedPatients
+from pfi.journey.accounts import Terms, counted
+from pfi.journey.grace import LONGEST, next_look_s
+from pfi.journey.outcome import Log
+from pfi.journey.stuck import stuck
+from pfi.names import Reason, Route, Step
+from tests.data.builders import EVERYBODY, LEA, THEO, document
+from tests.doubles.drive import FALLBACK, HOSPITAL, Drive
+from tests.unit.journey.test_routes import letter
+
+HOUR = 3600
+OTHERS = tuple(person.record for person in EVERYBODY if person is not LEA)
+
+
+def drive(grace_s=HOUR, base=OTHERS):
+    return Drive(replace(HOSPITAL, match=replace(HOSPITAL.match, grace_s=grace_s)), base)
+
+
+def arrived(one, *entries):
+    """The digest of a mail that was decided once."""
+    one.ports.inbox.deliver(letter(*entries))
+    one.collect()
+    one.work(rounds=1)
+    [mail] = {job.mail for queue in one.ports.jobs.queues.values() for job in queue} or [None]
+    return mail
+
+
+def feed(one, record):
+    one.ports.patients = ListedPatients((*OTHERS, record))
+
+
+def awaited(one):
+    return [each for each in one.outcomes if each.log is Log.MAIL_AWAITS_FEED]
+
+
+def test_a_patient_that_the_feed_brings_within_the_grace_is_integrated_and_nothing_is_forwarded():
+    one = drive()
+    mail = arrived(one, document(LEA))
+    assert awaited(one)[0].facts["reason"] is Reason.UNKNOWN_PATIENT
+    feed(one, LEA.record)
+    one.work()
+    found = one.mail(mail)
+    assert (found.route, found.reason) == (Route.INTEGRATED, None)
+    assert FALLBACK not in [each.recipient for each in one.ports.outbox.sent]
+
+
+def test_an_identity_qualified_within_the_grace_is_integrated():
+    one = drive(base=(*OTHERS, replace(LEA.record, status="PROV")))
+    mail = arrived(one, document(LEA))
+    assert awaited(one)[0].facts["reason"] is Reason.BASE_NOT_QUALIFIED
+    feed(one, LEA.record)
+    one.work()
+    assert one.mail(mail).route is Route.INTEGRATED
+
+
+def test_the_grace_ends_with_the_fallback_and_the_last_reason():
+    one = drive()
+    mail = arrived(one, document(LEA))
+    feed(one, replace(LEA.record, status="PROV"))
+    one.work(rounds=100)
+    found = one.mail(mail)
+    assert (found.route, found.reason) == (Route.FORWARDED, "PFI-ID-01")
+    [decided] = [each.decided_at for each in one.documents(found)]
+    assert timedelta(0) <= decided - found.received_at - timedelta(hours=1) < timedelta(minutes=5)
+
+
+def test_without_a_grace_the_fallback_leaves_at_once():
+    one = drive(grace_s=0)
+    arrived(one, document(LEA))
+    one.work()
+    assert awaited(one) == []
+    assert one.ports.outbox.sent[0].recipient == FALLBACK
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        [document(replace(THEO, birth_name="BENEZAR"))],
+        [document(replace(LEA, sex="UN"))],
+        [document(LEA, action="D")],
+        [document(LEA), document(replace(THEO, sex="UN"), ids=[("2.25.77", "2")])],
+    ],
+    ids=["904", "905", "deletion", "one awaited, the other faulty"],
+)
+def test_what_the_feed_cannot_mend_and_a_refused_deletion_never_wait(entries):
+    one = drive()
+    arrived(one, *entries)
+    assert awaited(one) == []
+
+
+def test_a_mail_in_its_grace_is_under_way_with_its_reason_and_never_stuck():
+    one = drive(grace_s=24 * HOUR)
+    mail = arrived(one, document(LEA))
+    one.clock.advance(2 * HOUR)
+    found = one.mail(mail)
+    assert counted([found])["app"] == {"in_flight": 1}
+    assert found.reason == "902"
+    jobs = {Step.MATCH: len(one.ports.jobs.queues[Step.MATCH])}
+    assert list(stuck([found], jobs, Terms(now=one.clock()))) == []
+    assert list(stuck([found], {}, Terms(now=one.clock()))) != []
+
+
+def test_looks_come_every_tenth_of_the_grace_and_at_least_every_five_minutes():
+    assert next_look_s(0, timedelta(0)) == 0
+    assert next_look_s(600, timedelta(0)) == 60
+    assert next_look_s(24 * HOUR, timedelta(hours=5)) == 300
+    assert next_look_s(600, timedelta(seconds=590)) == 11
+    assert next_look_s(600, timedelta(seconds=600)) == 0
+    assert next_look_s(10**9, LONGEST) == 0
