@@ -247,8 +247,9 @@ STEPS: Final[Mapping[str, StepFigures]] = {
     ),
     "forward": StepFigures(timeout=60, local_timeout=15, memory=1024, receives=12, batch=1),
     # A file takes as many calls as it needs; each goes on where the last one stopped.
-    "load": StepFigures(timeout=300, local_timeout=20, memory=1024, receives=5, batch=1,
-                        local_visibility=30),
+    "load": StepFigures(
+        timeout=300, local_timeout=20, memory=1024, receives=5, batch=1, local_visibility=30
+    ),
     "review": StepFigures(timeout=30, local_timeout=10, memory=512),
     "certificates": StepFigures(timeout=120, local_timeout=30, memory=512),
     "prove": StepFigures(timeout=600, local_timeout=60, memory=1024),

@@ -73,12 +73,14 @@ def _queues(laptop: Running) -> Iterator[str]:
         yield f"  {name.lower():<42} {waiting} / {flying} / {dead}"
 
 
-def _depth(laptop: Running, output: str) -> tuple[str, str]:
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+def _depth(laptop: Running, output: str) -> tuple[int, int]:
+    kinds = ("", "NotVisible", "Delayed")
+    names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
     found = laptop.client("sqs").get_queue_attributes(
         QueueUrl=laptop.outputs[output], AttributeNames=names
     )["Attributes"]
-    return found[names[0]], found[names[1]]
+    visible, flying, delayed = (int(found[name]) for name in names)
+    return visible + delayed, flying
 
 
 def _mailboxes(laptop: Running, *, subjects: bool) -> Iterator[str]:

@@ -41,7 +41,7 @@ from pfi.journey.accounts import (
 from pfi.journey.holdings import Book, held_now
 from pfi.journey.keys import digest
 from pfi.journey.ledger import Ledger
-from pfi.journey.stuck import longest_wait, stuck
+from pfi.journey.stuck import longest_waits, stuck
 from pfi.names import Step
 
 QUEUED: Final = (Step.PARSE, Step.MATCH, Step.PUSH, Step.FORWARD)
@@ -104,7 +104,7 @@ def proof_of(
             grace=grace,
             body_days=body_days(stack),
             ledger_days=settings.ledger_days,
-            longest=longest_wait(settings),
+            longest=longest_waits(settings),
         ),
         tuple(folders),
         dpi_inbox,

@@ -121,7 +121,8 @@ class Bench:
 
     def queued(self) -> int:
         """Messages in all queues of the stack, hidden ones and dead letters included."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        kinds = ("", "NotVisible", "Delayed")
+        names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
         sqs = self.laptop.client("sqs")
         urls = [
             url

@@ -28,7 +28,7 @@ from tests.infra.cloudwatch import breaches, rings
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 MINUTE, DAY = 60, 86_400
-CHANGE_S = 3.0
+CHANGE_S = 8.0
 """Bad data are dated so that they leave an alarm's window so many seconds after they were sent."""
 OF_AWS = {
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): "QueueName",

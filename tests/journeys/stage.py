@@ -210,7 +210,8 @@ class Stage:
 
     def depths(self, kind: str = "Dlq") -> dict[str, int]:
         """Messages, visible or not, in each dead-letter queue (or ``Queue``)."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        kinds = ("", "NotVisible", "Delayed")
+        names = [f"ApproximateNumberOfMessages{kind}" for kind in kinds]
         sqs, outputs = self.laptop.client("sqs"), self.laptop.outputs
         found = dict.fromkeys(QUEUED, 0)
         for output, url in outputs.items():

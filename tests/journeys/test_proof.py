@@ -121,7 +121,8 @@ def test_a_row_that_was_deleted_is_named(stage, integrated, reviewed, kind):
     with without_row(stage, *rows_about(stage, mail)[kind]):
         found = named(stage)
     assert (GONE[kind], mail) in found
-    assert {subject for _, subject in found} == {mail}
+    of_mails = {each for each in found if each[0] is not Doubt.ACCEPTED_UNKNOWN}
+    assert {subject for _, subject in of_mails} == {mail}
 
 
 def test_the_row_of_a_mail_that_was_kept_unread_is_missed_although_a_person_was_told(

@@ -56,6 +56,7 @@ class Queue:
         self._ready: list[Message] = []
         self._hidden: list[tuple[datetime, int, Message]] = []
         self.running = 0
+        self._polling = False
         self._sleeps_until = 0.0
         figures = STEPS[step.value]
         self.timeout = figures.timeout_on(Target.AWS)
@@ -112,13 +113,16 @@ class Queue:
         return message.number in self.messages and message.visible_at <= now
 
     def poll(self) -> None:
-        """Start a function for what is visible, while its concurrency allows."""
-        if self._asleep():
+        """Start a function for what is visible, while its concurrency allows. One that ends at once
+        is followed by the next in this loop: a backlog handed back is no recursion."""
+        if self._asleep() or self._polling:
             return
+        self._polling = True
         while self.running < CONCURRENCY.get(self.step, 10) and self._visible():
             batch = [each for each in self._drawn() if self._received(each)]
             if batch:
                 self._invoke(batch)
+        self._polling = False
 
     def _asleep(self) -> bool:
         """The poller pauses for a while; what becomes visible meanwhile is received together."""

@@ -34,7 +34,7 @@ from pfi.journey.holdings import held_now, mail_of_row
 from pfi.journey.ledger import Ledger, under_way
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
 from pfi.journey.records import DocumentRecord, MailRecord
-from pfi.journey.stuck import longest_wait, stuck
+from pfi.journey.stuck import longest_waits, stuck
 from pfi.names import Step
 
 SLICES: Final = 256
@@ -143,7 +143,7 @@ class Audit:
             grace=self.wanted.grace,
             body_days=days or None,
             ledger_days=self.ports.settings.ledger_days,
-            longest=longest_wait(self.ports.settings),
+            longest=longest_waits(self.ports.settings),
         )
 
     @property

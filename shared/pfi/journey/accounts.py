@@ -63,8 +63,8 @@ class Terms:
     grace: timedelta = GRACE
     body_days: int | None = None
     ledger_days: int = 400
-    longest: timedelta = timedelta(days=3)
-    """No job comes back for as long: after this, a mail without an end is lost whatever the queues
+    longest: Mapping[MailState, timedelta] = field(default_factory=dict)
+    """No job comes back for as long: after this, a mail in this state is lost whatever the queues
     hold."""
 
     def settled_down(self, at: datetime) -> bool:

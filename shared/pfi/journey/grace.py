@@ -19,7 +19,7 @@ AWAITED: Final = frozenset(
 it whatever the base says."""
 LONGEST: Final = timedelta(days=3)
 """No setting makes a mail wait longer: the account says that much later that one is lost
-(`pfi.journey.stuck.longest_wait`)."""
+(`pfi.journey.stuck.longest_waits`)."""
 _SLOWEST_S: Final = 300
 
 

@@ -12,6 +12,9 @@ from typing import Final
 from pfi.journey.records import DocumentRecord
 from pfi.journey.settings import DpiSettings, RetrySettings
 
+UNSEEN: Final = timedelta(hours=1)
+"""Beyond the longest back-off: its jitter, the time that a killed worker hides its message, a
+queue. Who is not seen for that long was paused."""
 SOONEST_S: Final = 5
 LATEST_S: Final = 300
 _PATIENCE: Final = 20
@@ -22,15 +25,15 @@ def attended(document: DocumentRecord, now: datetime, retry: RetrySettings) -> D
     """The document as a worker has it in hand now: its hold goes on, or begins (again)."""
     first = document.first_attempt_at
     last = document.attended_at or first
-    if first is None or last is None or now - last > 2 * _longest(retry):
+    if first is None or last is None or now - last > _longest(retry) + UNSEEN:
         first = now
     return replace(document, first_attempt_at=first, attended_at=now)
 
 
 def to_be_noted(document: DocumentRecord, now: datetime, retry: RetrySettings) -> bool:
-    """Whether the ledger must hear of it: once per longest back-off, not at each look."""
+    """Whether the ledger must hear of it: twice per longest back-off, not at each look."""
     last = document.attended_at
-    return document.first_attempt_at is None or last is None or now - last >= _longest(retry)
+    return document.first_attempt_at is None or last is None or now - last >= _longest(retry) / 2
 
 
 def held_too_long(document: DocumentRecord, now: datetime, target: DpiSettings) -> bool:

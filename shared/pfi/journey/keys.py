@@ -32,7 +32,8 @@ def message_digest(message_id: str) -> str:
 
 def chain_key(mailbox: MailboxSettings, document_id: str) -> str:
     """One chain per document identifier and DPI. Identifiers compare without case (P-10), and
-    ``root^extension`` is the ``root.extension`` that others write."""
+    ``root^extension`` is the ``root.extension`` that others write. Under another id of the DPI
+    nothing of this is known: `infra.operations.successors` refuses it."""
     return digest("chain", mailbox.dpi, document_id.lower().replace("^", "."))
 
 

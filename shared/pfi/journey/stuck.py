@@ -15,6 +15,8 @@ from pfi.names import Step
 
 COUNTED_LATE: Final = timedelta(minutes=1)
 """SQS may be as late to count a message: the job of a younger mail may not be seen yet."""
+PAUSE: Final = timedelta(days=4)
+"""A long week-end: for so long `push` may be shut and nobody is told that a mail is lost."""
 Documents = Callable[[str], Iterable[DocumentRecord]]
 """Reader of the documents of a mail."""
 _JOBS_OF: Final = {
@@ -26,11 +28,16 @@ _JOBS_OF: Final = {
 order of the journey."""
 
 
-def longest_wait(settings: Settings) -> timedelta:
-    """How long a mail may be under way: the grace of the patient base, the hold of the DPI."""
-    grace = min(timedelta(seconds=settings.match.grace_s), LONGEST_GRACE)
-    hold = max((each.hold_s for each in settings.dpis), default=0)
-    return grace + timedelta(seconds=hold) + MARGIN
+def longest_waits(settings: Settings) -> dict[MailState, timedelta]:
+    """How long a mail may be under way: the grace of the patient base; once decided, a pause of
+    `push` too, after which the hold of the DPI begins anew."""
+    undecided = min(timedelta(seconds=settings.match.grace_s), LONGEST_GRACE) + MARGIN
+    hold = timedelta(seconds=max((each.hold_s for each in settings.dpis), default=0))
+    return {
+        MailState.RECEIVED: undecided,
+        MailState.READ: undecided,
+        MailState.DECIDED: undecided + PAUSE + hold,
+    }
 
 
 def stuck(
@@ -114,4 +121,5 @@ def _beside_the_review(mail: MailRecord, waiting: list[DocumentRecord]) -> int:
 
 def _forgotten(mail: MailRecord, terms: Terms) -> bool:
     """Under way for too long. A mail that a person sent back into the journey began anew then."""
-    return not mail.reviewed and terms.now - mail.received_at > terms.longest
+    longest = terms.longest.get(mail.state, timedelta.max)
+    return not mail.reviewed and terms.now - mail.received_at > longest

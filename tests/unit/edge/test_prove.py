@@ -168,10 +168,10 @@ def doubts(hospital: Installation) -> set[object]:
 
 
 def test_no_queue_explains_a_mail_for_longer_than_the_settings_make_it_wait(hospital):
-    """600 s of hold, no grace of the base, and two days."""
+    """No grace of the base, and two days."""
     put_back(hospital, MailState.READ)
     hospital.depths["match"] = 9
-    hospital.later = timedelta(days=2)
+    hospital.later = timedelta(days=2, hours=-1)
     assert doubts(hospital) == set()
     hospital.later = timedelta(days=2, minutes=20)
     assert doubts(hospital) == {"stuck"}

@@ -12,6 +12,7 @@ from pfi.errors import Misconfigured, NotAsked, OutcomeUnknown, Unavailable
 from pfi.journey.hold import LATEST_S, SOONEST_S, untried_wait_s
 from pfi.journey.outcome import Log, Metric
 from pfi.journey.push import push
+from pfi.journey.settings import RetrySettings
 from pfi.names import Integration, Reason, Step
 from tests.data.builders import LEA, document
 from tests.unit.journey.test_pace import drive, ready
@@ -88,6 +89,18 @@ def test_the_pauses_between_failed_tries_are_part_of_the_hold():
     one.clock.advance(1.9 * HOUR)
     one.ports.hospital.answers = [AWAY]
     assert push(job, one.ports).log is Log.DOCUMENT_REFUSED
+
+
+@pytest.mark.parametrize(("longest", "gap"), [(3600, 7200), (5, 3605)])
+def test_a_pause_is_longer_than_any_back_off_with_what_may_delay_it(longest, gap):
+    one = drive(hold_s=DAY)
+    one.ports.settings = replace(one.ports.settings, retry=RetrySettings(backoff_s=(1, longest)))
+    job = ready(one)
+    first = failed(one, job).first_attempt_at
+    one.clock.advance(gap)
+    assert failed(one, job).first_attempt_at == first
+    one.clock.advance(gap + 1)
+    assert failed(one, job).first_attempt_at == one.clock.now
 
 
 def test_a_document_that_is_handed_back_for_hours_is_not_paused():

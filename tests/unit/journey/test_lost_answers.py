@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from infra.operations.redriving import _as_before_the_push, chain_change
 from pfi.adapters.csv_patients import ListedPatients
 from pfi.errors import OutcomeUnknown, Unavailable
 from pfi.journey.outcome import Log
@@ -70,6 +71,21 @@ def test_a_first_message_never_leaves_for_an_ipp_that_the_base_gave_to_another()
     assert push(job, one.ports).log is Log.DOCUMENT_REFUSED
     assert one.ports.hospital.received == []
     assert row(one, job).reason == Reason.BASE_CHANGED.value
+
+
+@pytest.mark.parametrize("sent", [True, False], ids=["still sent", "of unknown outcome"])
+def test_a_redrive_weeks_later_sends_nothing_to_a_patient_of_then(sent):
+    one, job = lost()
+    known = one.ledger.document(job.mail, 1)
+    if not sent:
+        again = _as_before_the_push(replace(known.record, integration=Integration.UNKNOWN))
+        one.ledger.write(one.ledger.document_put(again, known.revision))
+        one.ledger.change_chain(again.chain, chain_change(again))
+    one.clock.advance(20 * 86_400)
+    base(one)
+    log = push(job, one.ports).log
+    assert log is (Log.DOCUMENT_UNKNOWN if sent else Log.DOCUMENT_REFUSED)
+    assert len(one.ports.hospital.received) == 1
 
 
 def test_a_document_of_lost_answer_whose_patient_changed_goes_to_a_person():

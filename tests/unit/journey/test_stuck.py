@@ -7,7 +7,7 @@ import pytest
 
 from pfi.journey.accounts import IN_FLIGHT, Doubt, Terms, place_of
 from pfi.journey.records import DocumentRecord, MailRecord, MailState
-from pfi.journey.stuck import COUNTED_LATE, longest_wait, stuck
+from pfi.journey.stuck import COUNTED_LATE, longest_waits, stuck
 from pfi.names import Event, Integration, Route, Step
 from tests.doubles.drive import HOSPITAL, Drive
 
@@ -69,6 +69,13 @@ def test_the_jobs_of_a_mail_with_three_documents_do_not_hide_two_lost_ones(now):
     assert subjects(mails, {Step.PUSH: 3}, now, documents) == [each.mail for each in lost]
     assert subjects(mails, {Step.PUSH: 4}, now, documents) == [lost[0].mail]
     assert subjects(mails, {Step.PUSH: 5}, now, documents) == []
+
+
+def test_a_mail_that_lost_all_its_jobs_is_named_and_not_the_next_one(now):
+    lost = waiting(0, now - OLD, MailState.DECIDED, documents=3)
+    other = waiting(1, now - OLD + timedelta(seconds=1), MailState.DECIDED)
+    documents = [record(lost, number) for number in (1, 2, 3)]
+    assert subjects([lost, other], {Step.PUSH: 1}, now, documents) == [lost.mail]
 
 
 def test_a_document_that_ended_needs_no_job_and_the_last_one_closes_the_mail(now):
@@ -138,24 +145,31 @@ def test_a_young_mail_one_in_review_and_one_that_ended_are_not_stuck(now):
     assert place_of(one) == IN_FLIGHT
 
 
-def test_no_queue_explains_a_mail_for_ever(now):
-    """The hold of its DPI (a day here), the grace of the base, and two days."""
-    settings = replace(
-        HOSPITAL,
-        match=replace(HOSPITAL.match, grace_s=7200),
-        dpis=tuple(replace(HOSPITAL.dpis[0], hold_s=each) for each in (60, 86_400)),
-    )
-    longest = longest_wait(settings)
-    assert longest == timedelta(days=3, hours=2)
-    for age, faults in ((longest, 0), (longest + timedelta(minutes=1), 1)):
-        found = subjects([waiting(1, now - age)], {Step.MATCH: 100}, now, longest=longest)
-        assert len(found) == faults
-    endless = replace(settings, match=replace(settings.match, grace_s=10**9))
-    assert longest_wait(endless) == timedelta(days=6)
-    assert longest_wait(replace(settings, dpis=())) == timedelta(days=2, hours=2)
+def settings_of(grace_s=7200, holds=(60, 86_400)):
+    dpis = tuple(replace(HOSPITAL.dpis[0], hold_s=each) for each in holds)
+    return replace(HOSPITAL, match=replace(HOSPITAL.match, grace_s=grace_s), dpis=dpis)
+
+
+def test_a_mail_waits_for_the_base_and_once_decided_for_a_pause_and_the_hold_of_its_dpi():
+    found = longest_waits(settings_of())
+    assert found[MailState.RECEIVED] == found[MailState.READ] == timedelta(days=2, hours=2)
+    assert found[MailState.DECIDED] == timedelta(days=7, hours=2)
+    assert longest_waits(settings_of(grace_s=10**9))[MailState.READ] == timedelta(days=5)
+    assert longest_waits(settings_of(holds=()))[MailState.DECIDED] == timedelta(days=6, hours=2)
+
+
+@pytest.mark.parametrize("state", [MailState.RECEIVED, MailState.READ, MailState.DECIDED])
+def test_no_queue_explains_a_mail_for_ever(now, state):
+    waits = longest_waits(settings_of())
+    for age, faults in ((waits[state], 0), (waits[state] + timedelta(minutes=1), 1)):
+        mail = waiting(1, now - age, state)
+        assert len(subjects([mail], {Step.PARSE: 100}, now, longest=waits)) == faults
 
 
 def test_the_time_of_a_mail_that_a_person_sent_back_began_anew(now):
     back = waiting(1, now - timedelta(days=20), reviewed=("match#0000#PFI-EDGE-09",))
-    assert subjects([back], {Step.MATCH: 1}, now) == []
-    assert subjects([back], {}, now) == [back.mail]
+    waits = longest_waits(settings_of())
+    assert subjects([back], {Step.MATCH: 1}, now, longest=waits) == []
+    assert subjects([back], {}, now, longest=waits) == [back.mail]
+    unseen = replace(back, reviewed=())
+    assert subjects([unseen], {Step.MATCH: 1}, now, longest=waits) == [back.mail]

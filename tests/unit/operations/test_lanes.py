@@ -84,5 +84,7 @@ def test_the_checks_before_a_deployment_refuse_an_abandoned_lane(monkeypatch):
     monkeypatch.setattr(deployment, "_quota", lambda *_: Check("quota", Grade.GOOD, ""))
     monkeypatch.setattr(deployment, "_certificates", lambda *_: ())
     monkeypatch.setattr(deployment, "_doors", lambda *_: ())
+    monkeypatch.setattr(deployment, "_renamed", lambda *_: ())
+    monkeypatch.setattr(deployment, "current_text", lambda _: "{}")
     refused = [each.subject for each in checks(HOSPITAL, account) if each.grade is Grade.BAD]
     assert refused == ["file pfi-push-gone"]
