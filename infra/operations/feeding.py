@@ -23,7 +23,25 @@ def feeding(hospital: Hospital) -> Iterator[Finding]:
     yield from _once(hospital, "id", [feed.id for feed in hospital.feeds])
     shown = [plain_fingerprint(c) for feed in hospital.feeds for c in feed.client_certificates]
     yield from _once(hospital, "client_certificates", shown)
+    yield from _one_numbering(hospital)
     yield from _endpoint(hospital)
+
+
+def _one_numbering(hospital: Hospital) -> Iterator[Finding]:
+    """An establishment has one space of IPP: the same number of two authorities would be taken for
+    one person. The DPI that it sends to must mean the same numbers. The OID decides."""
+    meant = {each.id: each.ipp_authority for each in hospital.dpis}
+    known = {box.establishment: meant.get(box.dpi, "") for box in hospital.mailboxes}
+    for number, feed in enumerate(hospital.feeds):
+        first = known.get(feed.establishment) or feed.ipp_authority
+        known[feed.establishment] = first
+        if _oid(first) != _oid(feed.ipp_authority):
+            sentence = f"une autre autorité, « {first} », numérote déjà cet établissement"
+            yield Finding(("feeds", number, "ipp_authority"), sentence)
+
+
+def _oid(authority: str) -> str:
+    return [*authority.split("&"), ""][1]
 
 
 def _feed(place: tuple[str, int], feed: FeedSettings, known: set[str]) -> Iterator[Finding]:

@@ -12,8 +12,10 @@ import socketserver
 import ssl
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,7 +27,13 @@ from pfi.names import Reason
 HANDSHAKE_S: Final = 10.0
 PAUSE_S: Final = 1.0
 CONNECTIONS: Final = 32
+PER_ADDRESS: Final = 16
+"""Connections of one sender: half of the room, so that none shuts the others out."""
+HANDSHAKES: Final = 64
+"""Connections that may be at their handshake, beside those that have a place."""
 _CHUNK: Final = 65_536
+_SLICE_S: Final = 0.5
+"""How often a silent connection looks whether the relay stops."""
 _HEAD: Final = 4_096
 """Enough of a message that is too large to answer it."""
 Tell = Callable[[str], None]
@@ -38,6 +46,12 @@ class Relaying:
     upstream: Callable[[], Upstream]
     """Makes the connection of one sender."""
     patience_s: float = 20
+    idle_s: float = 900
+    """Without a message in hand; a repository connects again when it has one."""
+    frame_s: float = 30
+    """From the first byte of a message to its last, and for the ACK to be taken."""
+    leave_s: float = 30
+    """What is under way may take that long when the relay stops."""
     tell: Tell = print
 
     def answer(self, message: bytes, upstream: Upstream) -> bytes:
@@ -76,6 +90,44 @@ def _code(answer: bytes) -> str:
     return found if found in ("AA", "AE", "AR") else "?"
 
 
+class Full(Exception):
+    """No place for one more connection, of everybody or of this address."""
+
+
+@dataclass(slots=True)
+class Room:
+    """The places of connections, a share of them for one address at most."""
+
+    places: int
+    share: int
+    _taken: Counter[str] = field(default_factory=Counter, init=False)
+    _lock: threading.Condition = field(default_factory=threading.Condition, init=False)
+
+    @contextmanager
+    def place(self, address: str) -> Iterator[None]:
+        """For as long as the connection lasts; Full when there is none."""
+        with self._lock:
+            if self._taken.total() >= self.places or self._taken[address] >= self.share:
+                raise Full
+            self._taken[address] += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._taken[address] -= 1
+                self._lock.notify_all()
+
+    @property
+    def taken(self) -> int:
+        """How many are here."""
+        return self._taken.total()
+
+    def emptied(self, seconds: float) -> bool:
+        """Whether everybody left within that time."""
+        with self._lock:
+            return self._lock.wait_for(lambda: not self._taken.total(), seconds)
+
+
 class _Sender(socketserver.BaseRequestHandler):
     """One connection of a sender, until it closes."""
 
@@ -83,41 +135,62 @@ class _Sender(socketserver.BaseRequestHandler):
     request: socket.socket
 
     def handle(self) -> None:
-        if not self.server.room.acquire(blocking=False):
-            self.server.relaying.tell("connection refused: too many")
-            return
         try:
-            self._serve()
+            self._welcome()
+        except Full:
+            self.server.relaying.tell("connection refused: too many")
+        except TimeoutError:
+            self.server.relaying.tell("connection closed: silent")
         except (OSError, EOFError) as fault:
             self.server.relaying.tell(f"connection lost ({type(fault).__name__})")
-        finally:
-            self.server.room.release()
+
+    def _welcome(self) -> None:
+        """A place is for who may speak: a handshake that never ends takes none."""
+        address = str(self.client_address[0])
+        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        if isinstance(self.request, ssl.SSLSocket):
+            with self.server.doorstep.place(address):
+                self.request.settimeout(HANDSHAKE_S)
+                self.request.do_handshake()
+        with self.server.room.place(address):
+            self._serve()
 
     def _serve(self) -> None:
-        self.request.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        self._secure()
         upstream = self.server.relaying.upstream()
         try:
             self._exchange(upstream)
         finally:
             upstream.close()
 
-    def _secure(self) -> None:
-        """A sender that does not finish its handshake keeps no thread."""
-        if isinstance(self.request, ssl.SSLSocket):
-            self.request.settimeout(HANDSHAKE_S)
-            self.request.do_handshake()
-            self.request.settimeout(None)
-
     def _exchange(self, upstream: Upstream) -> None:
         deframer, relaying = Deframer(), self.server.relaying
-        while chunk := self.request.recv(_CHUNK):
-            for message in deframer.feed(chunk):
-                self.request.sendall(frame(relaying.answer(message, upstream)))
+        inside, until = False, time.monotonic() + relaying.idle_s
+        while chunk := self._heard(until):
+            messages = deframer.feed(chunk)
+            for message in messages:
+                self._tell(relaying.answer(message, upstream))
+            if messages or inside is not bool(deframer.pending):
+                inside = bool(deframer.pending)
+                until = time.monotonic() + (relaying.frame_s if inside else relaying.idle_s)
             if deframer.pending > pam.MAX_BYTES:
                 relaying.tell("answered AE, too large; connection closed")
-                self.request.sendall(frame(own_answer(deframer.head(_HEAD), "AE")))
+                self._tell(own_answer(deframer.head(_HEAD), "AE"))
                 return
+
+    def _heard(self, until: float) -> bytes:
+        """What comes next; nothing once the relay stops. TimeoutError when nothing came."""
+        while not self.server.leaving.is_set():
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError
+            self.request.settimeout(min(_SLICE_S, left))
+            with suppress(TimeoutError):
+                return self.request.recv(_CHUNK)
+        return b""
+
+    def _tell(self, answer: bytes) -> None:
+        self.request.settimeout(self.server.relaying.frame_s)
+        self.request.sendall(frame(answer))
 
 
 class Relay(socketserver.ThreadingTCPServer):
@@ -133,7 +206,9 @@ class Relay(socketserver.ThreadingTCPServer):
         context: ssl.SSLContext | None = None,
     ) -> None:
         self.relaying, self.context = relaying, context
-        self.room = threading.BoundedSemaphore(CONNECTIONS)
+        self.room = Room(CONNECTIONS, PER_ADDRESS)
+        self.doorstep = Room(HANDSHAKES, PER_ADDRESS)
+        self.leaving = threading.Event()
         super().__init__(at, _Sender)
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -154,6 +229,9 @@ class Relay(socketserver.ThreadingTCPServer):
         threading.Thread(target=self.serve_forever, args=(0.1,), daemon=True).start()
 
     def stop(self) -> None:
-        """No new connection. An exchange that is cut is sent again by the sender."""
+        """No new connection and no new message; whose answer is under way gets it. An exchange that
+        takes longer is cut, and sent again by the sender."""
+        self.leaving.set()
         self.shutdown()
         self.server_close()
+        self.room.emptied(self.relaying.leave_s)

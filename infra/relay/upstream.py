@@ -11,7 +11,10 @@ from pfi.hl7 import adt as pam
 MEDIA_TYPE: Final = "application/hl7-v2"
 _CHARSETS: Final = {"8859/15": "iso-8859-15", "8859/1": "iso-8859-1"}
 _NO_USE: Final = frozenset({400, 413, 415})
-"""The endpoint takes it for no HL7 message, and will tomorrow."""
+"""The function takes it for no HL7 message, and will tomorrow."""
+_MARK: Final = "x-pfi-feed"
+"""A header of every answer of the function (`pfi.edge.feed`). Without it a proxy or the gateway
+spoke: what either says of a request is no word about the message."""
 MOST: Final = 1_000_000
 """Bytes of an answer; an ACK has a few hundred."""
 
@@ -40,11 +43,11 @@ class Upstream:
     def exchange(self, message: bytes) -> bytes:
         """The ACK of the endpoint, byte for byte; whatever else comes is no answer."""
         try:
-            status, kind, body = self._post(message)
+            status, kind, body, ours = self._post(message)
         except (OSError, http.client.HTTPException) as fault:
             self.close()
             raise Away(type(fault).__name__) from None
-        if status in _NO_USE:
+        if ours and status in _NO_USE:
             raise NotTaken
         if status != 200 or kind != MEDIA_TYPE or not _acknowledges(body):
             self.close()
@@ -57,7 +60,7 @@ class Upstream:
             self._connection.close()
         self._connection = None
 
-    def _post(self, message: bytes) -> tuple[int, str, bytes]:
+    def _post(self, message: bytes) -> tuple[int, str, bytes, bool]:
         at = urlsplit(self.url)
         if self._connection is None:
             self._connection = http.client.HTTPSConnection(
@@ -66,7 +69,8 @@ class Upstream:
         headers = {"content-type": f"{MEDIA_TYPE}; charset={_charset(message)}"}
         self._connection.request("POST", at.path or "/", body=message, headers=headers)
         answer = self._connection.getresponse()
-        return answer.status, answer.headers.get_content_type(), answer.read(MOST)
+        told = answer.headers
+        return answer.status, told.get_content_type(), answer.read(MOST), _MARK in told
 
 
 def _charset(message: bytes) -> str:

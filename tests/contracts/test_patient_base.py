@@ -14,6 +14,7 @@ import pytest
 from infra.local.invented.identity_messages import Told, message
 from pfi.adapters.patients import DynamoPatients
 from pfi.adapters.s3 import S3Store
+from pfi.errors import Unreadable
 from pfi.ins.feeding import Kept
 from pfi.ins.identity import DocumentIdentity, InsKind, PatientId
 from pfi.ins.statements import Identity, loaded
@@ -136,6 +137,25 @@ def test_a_family_larger_than_a_transaction_is_written_whole(aws):  # noqa: F811
     assert base.write("ch", [Revision(kept(each)) for each in many], "m1", NOW)
     assert len(base.find("ch", LEA.matricule, LEA.oid)) == 70
     assert base.read("ch", [], "m1").heard
+
+
+def test_a_message_is_heard_only_after_all_that_it_says_is_written(aws):  # noqa: F811
+    base = new_base(aws)
+    base.write("ch", [Revision(kept(replace(LEA.record, ipp="899999")))], "m1", NOW)
+    many = [replace(LEA.record, ipp=f"8{n:05}") for n in range(70)]
+    late = [*many, replace(LEA.record, ipp="899999")]  # the last one is no longer new
+    assert not base.write("ch", [Revision(kept(each)) for each in late], "m2", NOW)
+    assert not base.read("ch", [], "m2").heard
+
+
+def test_what_the_table_can_never_take_is_a_persons(aws):  # noqa: F811
+    base = new_base(aws)
+    wide = replace(LEA.record, aliases=tuple((f"{n:015}", "1.2") for n in range(120)))
+    large = replace(LEA.record, traits=replace(LEA.traits, given_list="X" * 410_000))
+    for record in (wide, large):
+        with pytest.raises(Unreadable):
+            base.write("ch", [Revision(kept(record))], "m1", NOW)
+    assert not base.read("ch", [], "m1").heard
 
 
 # --- what reads cost

@@ -1,11 +1,10 @@
 """The relay between real peers: an MLLP sender, HTTPS with client certificates, a function."""
 
 import base64
-import socket
 import threading
 import time
 from argparse import ArgumentParser
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
 
@@ -13,111 +12,28 @@ from infra.local.deployer import ROOT
 from infra.local.front import Front
 from infra.local.invented.identity_messages import Told
 from infra.local.invented.identity_messages import message as adt
-from infra.local.pki import EXPIRED, FOREIGN, Pki
+from infra.local.pki import EXPIRED, FOREIGN
 from infra.relay.__main__ import add_options, main, relay_of
-from infra.relay.server import CONNECTIONS, Relay, Relaying
-from infra.relay.upstream import Upstream
+from pfi.edge.feed import MARK
 from pfi.hl7.adt import MAX_BYTES
-from pfi.hl7.mllp import Deframer, frame
+from pfi.hl7.mllp import Deframer
+from tests.contracts.relaying import (
+    ACK,
+    CLIENT,
+    RAW,
+    Sender,
+    code,
+    front,
+    function,
+    lines,
+    pki,
+    relay,
+    relaying,
+    started,
+)
 from tests.data.builders import LEA
 
-CLIENT = "relais"
-RAW = adt(Told(trigger="A28", at="20260514080000", patient=LEA))
-ACK = b"MSH|^~\\&|PFI|CH|GAM|CH|20260514||ACK^A28^ACK|1|T|2.5\rMSA|AA|GAM-1\r"
-
-
-@pytest.fixture(scope="module")
-def pki(tmp_path_factory):
-    return Pki.ensure(tmp_path_factory.mktemp("pki"), [CLIENT])
-
-
-class Function:
-    """What the endpoint calls; says what it is told to, or AA."""
-
-    def __init__(self):
-        self.events = []
-        self.answers = []
-
-    def __call__(self, event):
-        self.events.append(event)
-        found = self.answers.pop(0) if self.answers else 200
-        if isinstance(found, Exception):
-            raise found
-        if found != 200:
-            return {"statusCode": found, "headers": {}, "body": ""}
-        kind = {"content-type": "application/hl7-v2; charset=utf-8"}
-        return {"statusCode": 200, "headers": kind, "body": ACK.decode()}
-
-
-@contextmanager
-def started(server):
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
-
-
-@pytest.fixture
-def function():
-    return Function()
-
-
-@pytest.fixture
-def front(pki, function):
-    with started(Front(pki.server_context(), function)) as front:
-        yield front
-
-
-@pytest.fixture
-def lines():
-    return []
-
-
-@pytest.fixture
-def relay(pki, front, lines):
-    with started(relaying(pki, front.url, lines)) as relay:
-        yield relay
-
-
-def relaying(pki, url, lines, client=CLIENT, patience=0.0, context=None):
-    trusted = pki.client_context(client)
-    told = Relaying(
-        upstream=lambda: Upstream(url, trusted, timeout_s=5),
-        patience_s=patience,
-        tell=lines.append,
-    )
-    return Relay(("127.0.0.1", 0), told, context)
-
-
-class Sender:
-    """The identity repository."""
-
-    def __init__(self, port, context=None):
-        self.wire = socket.create_connection(("127.0.0.1", port), timeout=10)
-        if context is not None:
-            self.wire = context.wrap_socket(self.wire, server_hostname="localhost")
-        self.deframer = Deframer()
-
-    def send(self, *messages):
-        self.wire.sendall(b"".join(map(frame, messages)))
-        found = []
-        while len(found) < len(messages):
-            chunk = self.wire.recv(65_536)
-            if not chunk:
-                break
-            found += self.deframer.feed(chunk)
-        return found
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.wire.close()
-
-
-def code(answer):
-    return answer.split(b"\rMSA|")[1][:2].decode()
+__all__ = ["front", "function", "lines", "pki", "relay"]
 
 
 def test_the_message_and_its_ack_pass_through_unchanged(relay, function, pki):
@@ -172,10 +88,37 @@ def test_what_the_endpoint_takes_for_no_message_is_an_ae(relay, function, status
         assert code(sender.send(RAW)[0]) == "AE"
 
 
-def test_an_answer_that_is_no_ack_is_no_answer(pki, lines):
+@pytest.mark.parametrize("status", [400, 413, 415])
+def test_a_refusal_of_somebody_on_the_way_is_no_answer_to_the_message(relay, function, status):
+    function.answers, function.marked = [status], False
+    with Sender(relay.port) as sender:
+        assert code(sender.send(RAW)[0]) == "AR"
+
+
+@pytest.mark.parametrize(
+    ("named", "charset"),
+    [("UNICODE UTF-8", "utf-8"), ("8859/1", "iso-8859-1"), ("8859/15", "iso-8859-15")],
+)
+def test_the_charset_of_the_request_is_the_one_that_the_message_names(
+    relay, function, named, charset
+):
+    with Sender(relay.port) as sender:
+        sender.send(adt(Told(trigger="A28", at="20260514080000", patient=LEA), named))
+    assert function.events[0]["headers"]["content-type"] == f"application/hl7-v2; charset={charset}"
+
+
+def test_the_endpoint_has_one_address(pki, front, function, lines):
+    with started(relaying(pki, f"{front.url}other", lines)) as relay, Sender(relay.port) as sender:
+        assert code(sender.send(RAW)[0]) == "AR"
+    assert function.events == []
+    assert "status 404" in lines[0]
+
+
+@pytest.mark.parametrize("body", ["<html>MSA|AA|</html>", "<html>\rMSA|AA|", "MSH|^~\\&|PFI\r"])
+def test_an_answer_that_is_no_ack_is_no_answer(pki, lines, body):
     def page(_event):
-        kind = {"content-type": "application/hl7-v2"}
-        return {"statusCode": 200, "headers": kind, "body": "<html>MSA|AA|</html>"}
+        kind = {"content-type": "application/hl7-v2", **MARK}
+        return {"statusCode": 200, "headers": kind, "body": body}
 
     with (
         started(Front(pki.server_context(), page)) as front,
@@ -229,23 +172,6 @@ def test_no_line_holds_anything_of_the_message(relay, function, lines):
     assert len(lines) == 3
     words = (LEA.birth_name, LEA.first_given, LEA.matricule, LEA.ipp, "GAM")
     assert not [word for word in words if word in "".join(lines)]
-
-
-def test_a_slow_sender_keeps_no_other_waiting(relay):
-    with Sender(relay.port) as slow, Sender(relay.port) as quick:
-        slow.wire.sendall(b"\x0bMSH|")
-        assert quick.send(RAW) == [ACK]
-
-
-def test_more_connections_than_there_is_room_for_are_closed(relay):
-    senders = [Sender(relay.port) for _ in range(CONNECTIONS)]
-    try:
-        assert all(each.send(RAW) == [ACK] for each in senders)
-        with Sender(relay.port) as late:
-            assert late.wire.recv(1) == b""
-    finally:
-        for each in senders:
-            each.wire.close()
 
 
 def heard_by_a_sender_without_certificate(relay, pki):

@@ -146,7 +146,7 @@ class Day:
         self._tell("A47", replace(old, ipp=self._ipp()), replaced=(old.ipp,))
         self.gone.add(old.ipp)
         if self.random.random() < 0.3:  # a service that has not heard of the new number
-            self._tell("A31", replace(old, status="PROV"))
+            self._tell("A08", replace(old, status="PROV"))
 
     def _linked(self) -> None:
         one, other = self._someone(), self._someone()

@@ -26,6 +26,8 @@ class Known:
     attributes: tuple[str, ...] = ()
     ins: tuple[str, str] | None = None
     official: bool = False
+    heard: tuple[tuple[str, str] | None, bool] = (None, False)
+    taken_back: bool = False
     numbers: set[tuple[str, str]] = field(default_factory=set)
     merged: str = ""
     renamed: str = ""
@@ -47,30 +49,33 @@ class Model:
     def _happens(self, told: Told) -> None:
         if told.trigger not in (*SNAPSHOTS, *AMENDMENTS, "A29"):
             return
-        one = self._one(told.patient.ipp)
         for old in map(self._one, told.replaced):
             if told.trigger == "A40":
                 old.merged = told.patient.ipp
             elif told.trigger == "A47":
                 old.renamed = told.patient.ipp
-                one.numbers |= old.numbers
             elif told.trigger == "A37" and old.merged == told.patient.ipp:
                 old.merged, old.official = "", False
         self._said(told)
 
     def _said(self, told: Told) -> None:
-        """Under this number, and under the one that has replaced it since."""
-        ipp = told.patient.ipp
-        while ipp:
-            one = self._one(ipp)
-            if told.trigger == "A29":
-                one.active = False
-            elif told.trigger in AMENDMENTS:
-                self._amended(one, told)
-            else:
-                self._stated(one, told.patient)
-                one.active = one.active or told.trigger not in ("A24", "A37")
-            ipp = one.renamed
+        one = self._one(told.patient.ipp)
+        if told.trigger == "A29":
+            one.active = False
+        elif told.trigger in AMENDMENTS:
+            self._amended(one, told)
+        else:
+            self._stated(one, told.patient)
+            one.active = one.active or told.trigger not in ("A24", "A37")
+
+    def _heard(self, one: Known) -> None:
+        """An INS was said. Under a number that was left it never helps the one who left it."""
+        one.heard = (one.ins, one.official)
+        one.taken_back = bool(one.renamed)
+        following = one.renamed
+        while following:
+            self._one(following).heard = one.heard
+            following = self._one(following).renamed
 
     def _stated(self, one: Known, who: Patient) -> None:
         one.traits = {name: getattr(who, name) for name in TRAITS}
@@ -78,6 +83,7 @@ class Model:
         one.ins = (who.matricule, str(who.oid)) if who.body else None
         one.official = who.status == "VALI"
         one.numbers |= {one.ins} if one.ins else set()
+        self._heard(one)
 
     def _amended(self, one: Known, told: Told) -> None:
         who = told.patient
@@ -89,6 +95,7 @@ class Model:
         one.status, one.attributes = who.status, who.attributes
         if ins or who.status != "VALI":
             one.ins, one.official = ins, who.status == "VALI"
+            self._heard(one)
 
     def _one(self, ipp: str) -> Known:
         return self.known.setdefault(ipp, Known())
@@ -101,7 +108,8 @@ class Model:
     def _record(self, ipp: str, one: Known) -> PatientRecord:
         last = self._last(ipp)
         absorbed = last != ipp
-        shown = one.ins if not absorbed and (one.official or one.status != "VALI") else None
+        official = one.official and one.heard == (one.ins, True)
+        shown = one.ins if not absorbed and (official or one.status != "VALI") else None
         return PatientRecord(
             ipp=ipp,
             status=one.status,
@@ -111,5 +119,13 @@ class Model:
             traits=Traits(**one.traits),
             merged_into=last if absorbed else "",
             active=one.active and not absorbed,
-            aliases=tuple(sorted(n for n in one.numbers if n != shown)),
+            aliases=tuple(sorted(n for n in one.numbers | self._numbers(ipp) if n != shown)),
         )
+
+    def _numbers(self, ipp: str) -> set[tuple[str, str]]:
+        """Its own, unless they were taken back from whoever asks, and those it had before."""
+        found = set() if self._one(ipp).taken_back else set(self._one(ipp).numbers)
+        for old, one in self.known.items():
+            if one.renamed == ipp:
+                found |= self._numbers(old)
+        return found

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 
-from pfi.errors import Unavailable
+from pfi.errors import Unavailable, Unreadable
 from pfi.ins.concordance import inactive
 from pfi.ins.feeding import Kept
 from pfi.ins.identity import PatientRecord, Traits
@@ -129,11 +129,14 @@ class DynamoPatients(DynamoLookup):
         """Identities with their pointers, and the message (if any) as heard, in one transaction.
 
         A family too large for one is written in several, the message last: what is left is written
-        when the message comes again, and meanwhile a match walks the chain.
+        when the message comes again, and meanwhile a match walks the chain. What the table can
+        never take is Unreadable.
         """
         groups = [self._rows(establishment, each) for each in changes]
         if message:
             groups.append([{"Put": self._heard_row(heard_key(establishment, message), now)}])
+        if any(len(group) > _TRANSACTION for group in groups):
+            raise Unreadable(Reason.FEED_UNREADABLE)
         return all(self._transact(requests) for requests in _transactions(groups))
 
     def note_fed(self, establishment: str, now: datetime) -> None:
@@ -212,6 +215,8 @@ class DynamoPatients(DynamoLookup):
         try:
             self.client.transact_write_items(TransactItems=requests)  # type: ignore[arg-type]  # built as dict
         except ClientError as error:
+            if _never(error):
+                raise Unreadable(Reason.FEED_UNREADABLE) from None
             if error.response["Error"]["Code"] == "TransactionCanceledException":
                 return False
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
@@ -232,6 +237,14 @@ class DynamoPatients(DynamoLookup):
             if not asked:
                 return
         raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+
+def _never(error: ClientError) -> bool:
+    """True when the table will never take it (an identity of more than 400 kB): the same message
+    sent again would stop the feed for good."""
+    response: Mapping[str, Any] = error.response
+    reasons = [each.get("Code") for each in response.get("CancellationReasons", ())]
+    return response["Error"]["Code"] == "ValidationException" or "ValidationError" in reasons
 
 
 def _transactions(groups: Sequence[list[Request]]) -> Iterator[list[Request]]:

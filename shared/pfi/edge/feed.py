@@ -7,6 +7,9 @@
 | 403 | the client certificate belongs to no feed; the body was not looked at |
 | 503 | settings or store do not answer, or our own code failed twice: the sender comes again |
 
+Every answer of ours carries `MARK`: a 400 without it is that of something on the way, which knows
+nothing of HL7, and the sender must come again.
+
 Events of an HTTP API (payload 2.0) and of a REST API (1.0). API Gateway has verified the client
 certificate against the truststore; which feed it is, its SHA-256 says. Operators call the same
 function without HTTP, by its name: ``{"message": <digest>, "feed": <id>}`` applies a message that
@@ -37,6 +40,8 @@ from pfi.names import Reason, Step
 
 MEDIA_TYPE: Final = "application/hl7-v2"
 CONTENT_TYPE: Final = f"{MEDIA_TYPE}; charset=utf-8"
+MARK: Final = {"x-pfi-feed": "1"}
+"""Says that the function itself answered."""
 _Handler = Callable[[Mapping[str, Any], Any], dict[str, Any]]
 
 
@@ -114,7 +119,7 @@ def _answered(
     telemetry.emit(answer.outcome, **_from(source))
     return {
         "statusCode": 200,
-        "headers": {"content-type": CONTENT_TYPE},
+        "headers": {"content-type": CONTENT_TYPE, **MARK},
         "body": answer.ack.decode("utf-8"),
         "isBase64Encoded": False,
     }
@@ -154,7 +159,7 @@ def _from(source: FeedSettings) -> dict[str, Configured]:
 
 def _status(code: int) -> dict[str, Any]:
     """A status and nothing else."""
-    return {"statusCode": code, "headers": {}, "body": "", "isBase64Encoded": False}
+    return {"statusCode": code, "headers": dict(MARK), "body": "", "isBase64Encoded": False}
 
 
 def fingerprint_of(event: Mapping[str, Any]) -> str:

@@ -81,13 +81,27 @@ def event(adt: Adt, authority: Authority) -> IdentityEvent:
         raise Unreadable(Reason.FEED_UNREADABLE, code="200")
     if adt.change is Change.NONE:
         return IdentityEvent(change=Change.NONE, at="")
-    at = _time(adt)
+    _alone(adt)
+    at, until = _time(adt), _time(adt, second=True)
     pids = [Pid(s, authority, _subcomponents(adt)) for s in adt.segments if s.name == "PID"]
     if not pids:
         raise Unreadable(Reason.FEED_UNREADABLE, code="100")
     subjects = tuple(_SHAPES.get(adt.change, _groups)(adt, pids, at))
     notes = (note for pid in pids for note in _noted(adt.change, pid, at))
-    return IdentityEvent(change=adt.change, at=at, subjects=subjects, notes=frozenset(notes))
+    return IdentityEvent(
+        change=adt.change,
+        at=at,
+        until="" if until == at else until,
+        subjects=subjects,
+        notes=frozenset(notes),
+    )
+
+
+def _alone(adt: Adt) -> None:
+    """One message in the body: what a second one says would be dropped with an AA."""
+    begun = [each for each in adt.segments if each.name == "MSH"]
+    if len(begun) > 1 or any("\v" in field for each in adt.segments for field in each.fields):
+        raise Unreadable(Reason.FEED_UNREADABLE, code="100")
 
 
 def _noted(change: Change, pid: Pid, at: str) -> Iterator[Note]:
@@ -95,11 +109,11 @@ def _noted(change: Change, pid: Pid, at: str) -> Iterator[Note]:
         yield from pid.notes(at)
 
 
-def _time(adt: Adt) -> str:
+def _time(adt: Adt, *, second: bool = False) -> str:
     """When the event was recorded (EVN-2), else when it happened (EVN-6), else MSH-7."""
     evn = next((s for s in adt.segments if s.name == "EVN"), None)
     told = [evn.component(2), evn.component(6)] if evn else []
-    found = next(filter(None, map(stamp, [*told, adt.header(7)])), "")
+    found = next(filter(None, (stamp(each, second=second) for each in [*told, adt.header(7)])), "")
     if not found:
         raise Unreadable(Reason.FEED_TIME, code="101")
     return found
@@ -113,9 +127,11 @@ def _subcomponents(adt: Adt) -> str:
 
 
 def _one(adt: Adt, pids: list[Pid], at: str) -> Iterator[Subject]:
+    if len(pids) > 1:
+        raise Unreadable(Reason.FEED_UNREADABLE, code="100")
     pid = pids[0]
     person = None if adt.change is Change.CLOSE else pid.person(at)
-    yield Subject(ipp=pid.ipp(at), stated_at=pid.stated_at or at, person=person)
+    yield Subject(ipp=pid.ipp(at), stated_at=pid.stated_at(at), person=person)
 
 
 def _groups(adt: Adt, pids: list[Pid], at: str) -> Iterator[Subject]:
@@ -123,9 +139,11 @@ def _groups(adt: Adt, pids: list[Pid], at: str) -> Iterator[Subject]:
     left = iter(pids)
     pid: Pid | None = None
     for segment in adt.segments:
+        if (segment.name == "PID" and pid) or (segment.name == "MRG" and not pid):
+            raise Unreadable(Reason.FEED_UNREADABLE, code="100")
         if segment.name == "PID":
             pid = next(left)
-        elif segment.name == "MRG" and pid is not None:
+        elif segment.name == "MRG" and pid:
             yield _replacing(pid, segment, at)
             pid = None
     if pid is not None:
@@ -136,7 +154,7 @@ def _replacing(pid: Pid, mrg: Segment, at: str) -> Subject:
     old = tuple(pid.of(mrg).identifiers(1, at))
     if not old:
         raise Unreadable(Reason.FEED_WITHOUT_IPP, code="101")
-    stated = pid.stated_at or at
+    stated = pid.stated_at(at)
     return Subject(ipp=pid.ipp(at), stated_at=stated, person=pid.person(at), replaced=old)
 
 
@@ -150,7 +168,7 @@ def _pairs(adt: Adt, pids: list[Pid], at: str) -> Iterator[Subject]:
         raise Unreadable(Reason.FEED_WITHOUT_IPP, code="101")
     for pid, replaced in ((first, tuple(numbers)), *((each, ()) for each in others)):
         person = pid.person(at) if pid.named else None
-        stated = pid.stated_at or at
+        stated = pid.stated_at(at)
         yield Subject(ipp=pid.ipp(at), stated_at=stated, person=person, replaced=replaced)
 
 

@@ -71,8 +71,8 @@ class Identifier:
         return ins.clean(self.value), self.ins.value if self.ins else ""
 
     def old(self, at: str) -> bool:
-        """Expired at that moment (CX-8)."""
-        return bool(self.expires) and self.expires[:8] < at[:8]
+        """Expired at that moment (CX-8); a day is over when it ends."""
+        return "" < stamp(self.expires) < at and not _within(self.expires, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +99,11 @@ class Pid:
         own = (each for each in self._identifiers(number) if self.authority.gave(each))
         return list(dict.fromkeys(e.value for e in own if e.value and not e.old(at)))
 
-    @property
-    def stated_at(self) -> str:
-        """When the identity was last changed (PID-33); '' when the feed does not say."""
-        return stamp(self.segment.component(33))
+    def stated_at(self, at: str) -> str:
+        """When the identity was last changed (PID-33); the time of the event when the feed does not
+        say, or says no more than the day, the hour or the minute in which the event lies."""
+        told = self.segment.component(33)
+        return at if _within(told, at) else stamp(told) or at
 
     @property
     def named(self) -> bool:
@@ -142,7 +143,7 @@ class Pid:
             authority = nth(parts, 4).split(self.ampersand)
             words = (nth(parts, 1), nth(authority, 1), nth(authority, 2), nth(parts, 5))
             value, namespace, uid, kind = (unescape(word).strip() for word in words)
-            yield Identifier(value, namespace, uid, kind, stamp(nth(parts, 8)))
+            yield Identifier(value, namespace, uid, kind, nth(parts, 8))
 
     def _numbers(self, at: str) -> tuple[tuple[Number, ...], tuple[Number, ...]]:
         """(current, former). Of a NIR and a NIA the NIR is current (I-08); two of one kind stay
@@ -212,16 +213,16 @@ def _day(date: str) -> str:
     return found.group() if found else ""
 
 
-def stamp(text: str) -> str:
+def stamp(text: str, *, second: bool = False) -> str:
     """A time of HL7 in UTC, written so that it sorts as text; '' when it is none. Without a zone
-    it is Paris time (Q-37)."""
+    it is Paris time (Q-37); in the hour that comes twice a year, the first or the second."""
     found = _TIME.fullmatch(text.strip())
     if not found:
         return ""
     digits, fraction, zone = found.groups(default="")
     try:
         moment = datetime.strptime(digits + _START[len(digits) :], "%Y%m%d%H%M%S")  # noqa: DTZ007
-        moment = moment.replace(tzinfo=_zone(zone)).astimezone(UTC)
+        moment = moment.replace(tzinfo=_zone(zone), fold=int(second)).astimezone(UTC)
     except (ValueError, OverflowError):
         return ""
     part = fraction.rstrip("0")
@@ -229,6 +230,15 @@ def stamp(text: str) -> str:
 
 
 _START: Final = "00000101000000"
+
+
+def _within(text: str, at: str) -> bool:
+    """True when a time without seconds names the day, hour or minute in which `at` (UTC) lies."""
+    found = _TIME.fullmatch(text.strip())
+    if not found or not stamp(text) or len(found[1]) >= len(_START):
+        return False
+    moment = datetime.strptime(at[: len(_START)], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    return moment.astimezone(_zone(found[3] or "")).strftime("%Y%m%d%H%M%S").startswith(found[1])
 
 
 def _zone(text: str) -> tzinfo:

@@ -39,6 +39,7 @@ class Note(StrEnum):
     STALE = "stale"
     ABSORBED = "absorbed"
     CIRCLE = "circle"
+    REUSED = "reused"
     INS_WITHOUT_VALI = "ins_without_vali"
     INS_MALFORMED = "ins_malformed"
     INS_CONFLICT = "ins_conflict"
@@ -87,10 +88,12 @@ class Subject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityEvent:
-    """One event of the feed; times are UTC, written so that they sort as text."""
+    """One event of the feed; times are UTC, written so that they sort as text. `until` is the other
+    reading of a time in the hour that comes twice, '' when there is one reading."""
 
     change: Change
     at: str
+    until: str = ""
     subjects: tuple[Subject, ...] = ()
     notes: frozenset[Note] = frozenset()
 

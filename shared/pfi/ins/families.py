@@ -5,7 +5,6 @@ a match never walks a chain.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Final
 
 from pfi.ins.events import QUALIFIED, Number
@@ -17,16 +16,15 @@ from pfi.ins.statements import (
     INTO,
     NAMED,
     OFFICIAL,
+    SPOKEN,
     STATED,
     STATUS,
     TRAITS,
-    WITH,
     Identity,
     Said,
 )
 
 Family = Mapping[str, Identity]
-_RELATIONS: Final = (INTO, APART, WITH, NAMED)
 _RENAMED: Final = "rename"
 _MERGED: Final = "merge"
 _TOMBSTONE: Final = frozenset({"DESA"})
@@ -42,15 +40,23 @@ def in_circle(ipp: str, family: Family) -> bool:
     return _survivor(ipp, family) is None
 
 
-def _pointer(identity: Identity) -> tuple[str, str]:
-    """(target, merge or rename) of the latest relation in force, ('', '') for an identity of its
-    own. An unlink undoes the merge of these two; a number given again undoes its change."""
+def reused(ipp: str, family: Family) -> bool:
+    """True when a number was stated again after the identity had left it for another one: whether
+    it is the same person, nobody can say."""
+    at, target, kind = _relation(family[ipp])
+    return bool(target) and kind == _RENAMED and family[ipp].at(STATED) > at
+
+
+def _relation(identity: Identity) -> tuple[str, str, str]:
+    """(time, target, merge or rename) of the latest relation in force, all '' for an identity of
+    its own. An unlink undoes the merge of these two; a number given again undoes its change. Of
+    two in one second the greater number is named: neither makes anybody official."""
     found = [
         (said[0], key.removeprefix(INTO), said[1])
         for key, said in identity.said.items()
         if key.startswith(INTO) and _in_force(identity, key.removeprefix(INTO), said)
     ]
-    return max(found)[1:] if found else ("", "")
+    return max(found, default=("", "", ""))
 
 
 def _in_force(identity: Identity, target: str, said: Said) -> bool:
@@ -64,31 +70,34 @@ def _survivor(ipp: str, family: Family) -> str | None:
     seen: set[str] = set()
     while ipp not in seen:
         seen.add(ipp)
-        target = _pointer(family[ipp])[0] if ipp in family else ""
+        target = _relation(family[ipp])[1] if ipp in family else ""
         if not target:
             return ipp
         ipp = target
     return None
 
 
-def _whole(identity: Identity, family: Family) -> Identity:
-    """With what was said under its former numbers: they are the same identity (A47)."""
-    for ipp in sorted(_former(identity, family, frozenset())):
-        former = family[ipp]
-        later = {
-            key: said
-            for key, said in former.said.items()
-            if not key.startswith(_RELATIONS)
-            and (key not in identity.said or identity.at(key) < said[0])
-        }
-        numbers = identity.numbers | former.numbers
-        identity = replace(identity, said={**identity.said, **later}, numbers=numbers)
-    return identity
+def _numbers(identity: Identity, family: Family) -> frozenset[Number]:
+    """Its own, and those of its former numbers: they are the same identity (A47), unless an INS was
+    said there since. The change of number is a snapshot, so nothing else is taken."""
+    former = (family[ipp] for ipp in _former(identity, family, frozenset()))
+    kept = (one.numbers for one in former if one.at(SPOKEN) <= _relation(one)[0])
+    return identity.numbers.union(*kept)
+
+
+def _agreed(identity: Identity, family: Family) -> bool:
+    """True when the last event that said an INS, under this number or a former one, said this. A
+    loss said under the old number counts; a gain there must be the very same."""
+    same = (identity, *(family[ipp] for ipp in _former(identity, family, frozenset())))
+    spoken = [one.said[SPOKEN] for one in same if SPOKEN in one.said]
+    last = max((said[0] for said in spoken), default="")
+    return {said[1:] for said in spoken if said[0] == last} == {identity.value(INS)}
 
 
 def _former(identity: Identity, family: Family, seen: frozenset[str]) -> frozenset[str]:
     here = (identity.ipp, _RENAMED)
-    found = {i for i in identity.absorbed - seen if i in family and _pointer(family[i]) == here}
+    known = (identity.absorbed - seen) & family.keys()
+    found = {ipp for ipp in known if _relation(family[ipp])[1:] == here}
     seen |= found
     for ipp in found:
         seen = _former(family[ipp], family, seen)
@@ -97,10 +106,9 @@ def _former(identity: Identity, family: Family, seen: frozenset[str]) -> frozens
 
 def _record(identity: Identity, family: Family) -> PatientRecord:
     survivor = _survivor(identity.ipp, family)
-    stated = _whole(identity, family)
-    status, *attributes = stated.value(STATUS) or ("",)
+    status, *attributes = identity.value(STATUS) or ("",)
     absorbed = survivor != identity.ipp
-    current = None if absorbed else _current(stated, identity)
+    current = None if absorbed else _current(identity, family)
     matricule, oid = current or ("", "")
     return PatientRecord(
         ipp=identity.ipp,
@@ -108,23 +116,32 @@ def _record(identity: Identity, family: Family) -> PatientRecord:
         attributes=frozenset(attributes) | (_TOMBSTONE if absorbed else frozenset()),
         matricule=matricule,
         oid=oid,
-        traits=Traits(**{name: (stated.value(name) or ("",))[0] for name in TRAITS}),
+        traits=Traits(**{name: (identity.value(name) or ("",))[0] for name in TRAITS}),
         merged_into=(survivor or "") if absorbed else "",
-        active=not absorbed and stated.value(ACTIVE) != ("no",),
-        aliases=tuple(sorted(n for n in stated.numbers if n != current)),
+        active=not absorbed and identity.value(ACTIVE) != ("no",),
+        aliases=tuple(sorted(n for n in _numbers(identity, family) if n != current)),
     )
 
 
-def _current(stated: Identity, identity: Identity) -> Number | None:
+def _current(identity: Identity, family: Family) -> Number | None:
     """The INS the record may show. One that never was official must not become so by a later VALI
-    without INS (B-05), nor one from before the undoing of a merge until it is stated again."""
-    if not stated.value(INS):
+    without INS (B-05), nor one from before the undoing of a merge until it is stated again, nor
+    one that the last event did not say."""
+    if not identity.value(INS):
         return None
-    matricule, oid, grade = stated.value(INS)
-    since = max(stated.at(INS), stated.at(STATED))  # a snapshot of the same state confirms it
-    official = grade == OFFICIAL and since >= _undone_at(identity)
-    qualified = stated.value(STATUS)[:1] == (QUALIFIED,)
+    matricule, oid, grade = identity.value(INS)
+    stated = grade == OFFICIAL and _since(identity) >= _undone_at(identity)
+    qualified = identity.value(STATUS)[:1] == (QUALIFIED,)
+    official = stated and _agreed(identity, family)
     return (matricule, oid) if official or not qualified else None
+
+
+def _since(identity: Identity) -> str:
+    """The INS stands since it was said, or since a snapshot of the same state confirmed it; one of
+    an older state confirms nothing."""
+    said = identity.at(INS)
+    taken = identity.value(STATED)[:1] >= (said,)
+    return max(said, identity.at(STATED)) if taken else said
 
 
 def _undone_at(identity: Identity) -> str:

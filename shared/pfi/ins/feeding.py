@@ -4,18 +4,21 @@ Pure: the same events give the same base in any order and any number of times.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from pfi.errors import Unreadable
 from pfi.ins.events import Change, IdentityEvent, Note, Subject
-from pfi.ins.families import in_circle, records
+from pfi.ins.families import in_circle, records, reused
 from pfi.ins.identity import PatientRecord
 from pfi.ins.statements import (
     ACTIVE,
     APART,
+    INS,
     INTO,
     NAMED,
+    OFFICIAL,
+    SPOKEN,
     STATED,
     WITH,
     Facts,
@@ -68,19 +71,34 @@ def _told(event: IdentityEvent, before: Mapping[str, Identity]) -> dict[str, Ide
 
 
 def _stated(event: IdentityEvent, subject: Subject, identity: Identity) -> Identity:
-    if subject.person is not None:
-        said = (amendment if event.change is Change.AMEND else snapshot)(subject.person)
-        identity = identity.told(subject.stated_at, said, numbers(subject.person))
-    return identity.told(event.at, _LIFE.get(event.change, {}))
+    for at, facts in _sayings(event, subject):
+        identity = identity.told(at, facts)
+    named = numbers(subject.person) if subject.person else ()
+    return replace(identity, numbers=identity.numbers | frozenset(named))
+
+
+def _sayings(event: IdentityEvent, subject: Subject) -> Iterator[tuple[str, Facts]]:
+    """All that an event says of one identity, each with its time."""
+    yield event.at, _LIFE.get(event.change, {})
+    if subject.person is None:
+        return
+    said = (amendment if event.change is Change.AMEND else snapshot)(subject.person)
+    yield subject.stated_at, said
+    if event.change in _WHOLE:
+        yield event.at, {STATED: (subject.stated_at,)}
+    if INS in said:
+        lost = said[INS][2:] != (OFFICIAL,)
+        yield (event.until if lost and event.until else event.at), {SPOKEN: said[INS]}
 
 
 _LIFE: Final[Mapping[Change, Facts]] = {
-    Change.STATE: {ACTIVE: ("yes",), STATED: ()},
-    Change.MERGE: {ACTIVE: ("yes",), STATED: ()},
-    Change.RENAME: {ACTIVE: ("yes",), STATED: (), NAMED: ()},
+    Change.STATE: {ACTIVE: ("yes",)},
+    Change.MERGE: {ACTIVE: ("yes",)},
+    Change.RENAME: {ACTIVE: ("yes",), NAMED: ()},
     Change.CLOSE: {ACTIVE: ("no",)},
 }
 """A closed identity lives again by a snapshot; a change of number confirms the new one."""
+_WHOLE: Final = frozenset({Change.STATE, Change.MERGE, Change.RENAME})
 
 
 def _related(event: IdentityEvent, old: Identity, new: Identity) -> dict[str, Identity]:
@@ -101,10 +119,22 @@ def _notes(
     event: IdentityEvent, before: Mapping[str, Identity], after: Mapping[str, Identity]
 ) -> Iterator[Note]:
     known = {ipp: before.get(ipp, Identity(ipp)) for ipp in event.ipps}
-    if all(known[ipp].said == after[ipp].said for ipp in known):
+    if all(known[ipp].said == after[ipp].said for ipp in known) or _older(event, known):
         yield Note.STALE
     if any(in_circle(ipp, after) for ipp in event.ipps):
         yield Note.CIRCLE
+    if event.change in _WHOLE and any(reused(ipp, after) for ipp in event.ipps):
+        yield Note.REUSED
     states = event.change in {Change.STATE, Change.AMEND}
     if states and any(not one.active for ipp, one in records(after).items() if ipp in known):
         yield Note.ABSORBED
+
+
+def _older(event: IdentityEvent, known: Mapping[str, Identity]) -> bool:
+    """True when something of what the event says was not taken."""
+    return any(
+        known[subject.ipp].at(key) > at
+        for subject in event.subjects
+        for at, facts in _sayings(event, subject)
+        for key in facts
+    )

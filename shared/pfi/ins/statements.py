@@ -17,6 +17,10 @@ INS: Final = "ins"
 STATUS: Final = "status"
 ACTIVE: Final = "active"
 STATED: Final = "stated"
+"""The last whole snapshot in the order of events, and the time of what it said of the person."""
+SPOKEN: Final = "spoken"
+"""The INS as the last event said it. Two clocks, PID-33 and EVN-2, may order differently: only what
+both say last is official."""
 NAMED: Final = "named"
 INTO: Final = "into:"
 APART: Final = "apart:"
@@ -74,6 +78,7 @@ def loaded(record: PatientRecord) -> Identity:
     facts: dict[str, tuple[str, ...]] = {name: (getattr(record.traits, name),) for name in TRAITS}
     facts[STATUS] = (record.status, *sorted(record.attributes))
     facts[INS] = (*current, grade) if record.matricule else ()
+    facts[SPOKEN] = facts[INS]
     facts[ACTIVE] = ("yes" if record.active else "no",)
     if record.merged_into:
         facts[INTO + record.merged_into] = ("merge",)

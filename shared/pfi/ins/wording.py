@@ -146,8 +146,9 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     "corriger et à renvoyer.",
     Reason.FEED_WITHOUT_IPP: "Vérifier l'autorité d'affectation des IPP dans les paramètres et "
     "dans le référentiel d'identités, puis faire renvoyer le message.",
-    Reason.FEED_CONTRADICTORY: f"{_IDENTITY} : des fusions se contredisent, aucune de ces "
-    "identités ne reçoit de document avant correction.",
+    Reason.FEED_CONTRADICTORY: f"{_IDENTITY} : des fusions se contredisent ou un "
+    "numéro est repris après un changement de numéro, aucune de ces identités ne reçoit de "
+    "document avant correction.",
     Reason.FEED_TIME: "Vérifier l'heure du référentiel d'identités, puis faire renvoyer "
     "le message.",
     Reason.DPI_UNAVAILABLE: f"Prévenir l'exploitation : le DPI est resté injoignable. {_BY_HAND}",

@@ -21,7 +21,7 @@ from pfi.ins.identity import PatientRecord
 from pfi.journey.ledger import Ledger
 from pfi.journey.message import local_time
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
-from pfi.journey.patient_base import FeedPorts, Filed, Revision
+from pfi.journey.patient_base import FeedPorts, Filed, Reading, Revision
 from pfi.journey.records import ReviewItem
 from pfi.journey.settings import FeedSettings
 from pfi.names import Reason, Step
@@ -31,6 +31,8 @@ TRIES: Final = 8
 FED_EVERY: Final = timedelta(minutes=1)
 AHEAD: Final = timedelta(days=1)
 """A statement from later than this would shut the identity for every real one."""
+_CONTRADICTORY: Final = frozenset({Note.CIRCLE, Note.REUSED})
+"""Written, because what is said keeps its time, but a person must say who is who."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class _Written:
     applied: Applied
     before: Mapping[str, Filed]
     repeated: bool = False
+    held_twice: int = 0
 
 
 def feed(raw: bytes, source: FeedSettings, ports: FeedPorts) -> Answer:
@@ -77,16 +80,40 @@ def apply_event(
     """Write one event, whatever it was read from; compare-and-set until it succeeds."""
     for _ in range(TRIES):
         first = ports.base.read(establishment, event.ipps, message)
-        written = _Written(Applied((), frozenset()), {}, repeated=True)
-        if not first.heard:
-            known = _family(first.identities, event.ipps, establishment, ports)
-            applied = apply(event, {ipp: filed.kept for ipp, filed in known.items()})
-            written = _Written(applied, known)
+        written = _decided(event, first, establishment, ports)
         if first.heard or _write(written, establishment, message, ports):
             if _silent(first.fed_at, ports):
                 ports.base.note_fed(establishment, ports.now())
             return written
     raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+
+def _decided(
+    event: IdentityEvent, first: Reading, establishment: str, ports: FeedPorts
+) -> _Written:
+    """What to write, and all that is told of it: after the write nothing is asked that might fail,
+    or the sender would come again and be told that all is well."""
+    known = _family(first.identities, event.ipps, establishment, ports)
+    applied = apply(event, {ipp: filed.kept for ipp, filed in known.items()})
+    written = _Written(applied, known, repeated=first.heard)
+    if first.heard:
+        return written
+    twice = (_held_twice(each, written, establishment, ports) for each in _newly_qualified(written))
+    return replace(written, held_twice=sum(twice))
+
+
+def _held_twice(
+    record: PatientRecord, written: _Written, establishment: str, ports: FeedPorts
+) -> bool:
+    """Both stay: documents get PFI-ID-02 until the hospital merges them (B-08)."""
+    own = (record.matricule, record.oid)
+    found = {each.ipp: each for each in ports.base.find(establishment, *own)}
+    found |= {kept.record.ipp: kept.record for kept in written.applied.changes}
+    return any(
+        qualified(each) and not inactive(each) and (each.matricule, each.oid) == own
+        for ipp, each in found.items()
+        if ipp != record.ipp
+    )
 
 
 def _write(written: _Written, establishment: str, message: str, ports: FeedPorts) -> bool:
@@ -139,10 +166,10 @@ class _Feed:
             written = apply_event(event, self.source.establishment, self.heard, self.ports)
         except Unreadable as fault:
             return self.refused(fault.reason, fault.code or "207")
+        if _CONTRADICTORY & written.applied.notes:  # also when heard: the item may not be made yet
+            return self.refused(Reason.FEED_CONTRADICTORY, "207")
         if written.repeated:
             return Answer(self._ack("AA"), Outcome(Log.FEED_REPEATED, self._facts()))
-        if Note.CIRCLE in written.applied.notes:
-            return self.refused(Reason.FEED_CONTRADICTORY, "207")
         return Answer(self._ack("AA"), self._done(event, written))
 
     def _in_time(self, event: IdentityEvent) -> None:
@@ -154,21 +181,9 @@ class _Feed:
         notes = {note.value: True for note in sorted(written.applied.notes)}
         facts = self._facts(change=event.change, identities=len(written.applied.changes), **notes)
         counts: dict[Metric, float] = {Metric.FEED_MESSAGES: 1}
-        twice = sum(map(self._held_twice, _newly_qualified(written)))
-        if twice:
-            counts[Metric.INS_HELD_TWICE] = twice
+        if written.held_twice:
+            counts[Metric.INS_HELD_TWICE] = written.held_twice
         return Outcome(Log.FEED_APPLIED, facts, counts)
-
-    def _held_twice(self, record: PatientRecord) -> bool:
-        """Both stay: documents get PFI-ID-02 until the hospital merges them (B-08)."""
-        own = (record.matricule, record.oid)
-        found = self.ports.base.find(self.source.establishment, *own)
-        holders = [
-            each
-            for each in found
-            if qualified(each) and not inactive(each) and (each.matricule, each.oid) == own
-        ]
-        return len(holders) > 1
 
     def refused(self, reason: Reason, error: str) -> Answer:
         """Kept for a person; the sender is told not to send it again."""

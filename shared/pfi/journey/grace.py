@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
+from pfi.journey.chains import Chain, Link
 from pfi.journey.records import DocumentFacts
 from pfi.names import Event, Reason
 
@@ -28,6 +29,22 @@ def may_wait(documents: Iterable[DocumentFacts], reasons: Iterable[Reason | None
     hear at once that it was not made (ins-matching §4.7)."""
     urgent = any(each.event is Event.DELETE for each in documents)
     return not urgent and all(each is None or each in AWAITED for each in reasons)
+
+
+def overtaken(chain: Chain, holder: str) -> bool:
+    """True when another mail carries a later version or the deletion of this document, and that
+    one has ended: who was asked to make it by hand must not find the older one in the DPI."""
+    mine = chain.link(holder)
+    if mine is None:
+        return False
+    later = chain.links[chain.links.index(mine) + 1 :]
+    return any(link.integration.ended and _differs(link, mine) for link in later)
+
+
+def _differs(link: Link, mine: Link) -> bool:
+    """Another version, in another mail."""
+    same_mail = link.holder.partition("#")[0] == mine.holder.partition("#")[0]
+    return link.version != mine.version and not same_mail
 
 
 def next_look_s(grace_s: int, waited: timedelta) -> int:

@@ -12,8 +12,8 @@ from functools import partial
 from pfi.errors import Misconfigured, Unavailable
 from pfi.ins.concordance import Decision, traits_to_send
 from pfi.ins.identity import Traits
-from pfi.journey.chains import Chain
-from pfi.journey.grace import may_wait, next_look_s
+from pfi.journey.chains import Chain, Link
+from pfi.journey.grace import may_wait, next_look_s, overtaken
 from pfi.journey.identification import (
     document_refusal,
     identify,
@@ -58,9 +58,11 @@ class _Match:
     def run(self, dossier: Dossier) -> Outcome:
         decisions = self._decide(dossier)
         reason = refusal(dossier.documents, decisions, self._ipp_oid)
-        if reason is not None and (pause := self._pause(dossier, decisions, reason)):
+        if self._overtaken(dossier):
+            reason = reason or self._awaited
+        elif reason is not None and (pause := self._pause(dossier, decisions, reason)):
             return self._again(reason, pause)
-        records = self._records(dossier, decisions, integrate=reason is None)
+        records = self._records(dossier, decisions, refused=reason)
         self._close_chains(records)
         mail = replace(
             self.known.record,
@@ -97,6 +99,24 @@ class _Match:
         return Outcome(Log.MAIL_AWAITS_FEED, {"mail": Digest(record.mail), "reason": reason})
 
     @property
+    def _awaited(self) -> Reason | None:
+        """What a mail that was looked at before was waiting for."""
+        word = self.known.record.reason
+        return None if word is None else Reason(word)
+
+    def _overtaken(self, dossier: Dossier) -> bool:
+        """The wait is over when somebody else has in hand what replaces or deletes one of the
+        documents. Asked only of a mail that waited: all others go by the turns of the chain."""
+        if self._awaited is None:
+            return False
+        pairs = enumerate(dossier.documents, start=1)
+        keys = ((chain_key(self.mailbox, each.id), self._holder(number)) for number, each in pairs)
+        return any(overtaken(self.ledger.chain(key).record, holder) for key, holder in keys)
+
+    def _holder(self, number: int) -> str:
+        return f"{self.known.record.mail}#{number:04}"
+
+    @property
     def _ipp_oid(self) -> str:
         return ipp_oid(self.mailbox, self.ports.settings)
 
@@ -108,10 +128,12 @@ class _Match:
         )
 
     def _records(
-        self, dossier: Dossier, decisions: Sequence[Decision], *, integrate: bool
+        self, dossier: Dossier, decisions: Sequence[Decision], *, refused: Reason | None
     ) -> tuple[DocumentRecord, ...]:
         pairs = enumerate(zip(dossier.documents, decisions, strict=True), start=1)
-        found = (self._record(number, *pair, integrate=integrate) for number, pair in pairs)
+        found = [self._record(number, *pair, integrate=not refused) for number, pair in pairs]
+        if refused is not None and refused is self._awaited and not any(x.reason for x in found):
+            return tuple(replace(each, reason=refused.value) for each in found)
         return tuple(found)
 
     def _record(
@@ -147,9 +169,24 @@ class _Match:
         """A document that will not be sent must not hold back its replacement."""
         for record in records:
             if record.integration is Integration.NOT_OWED:
-                holder = f"{record.mail}#{record.number:04}"
+                holder = self._holder(record.number)
                 self.ledger.change_chain(record.chain, partial(_released, holder=holder))
+                if record.parent_chain and self.ports.settings.match.grace_s:
+                    self._tell_parent(record.parent_chain, record.chain, holder)
+
+    def _tell_parent(self, parent: str, chain: str, holder: str) -> None:
+        """What is replaced may be waiting for the feed: it learns that its successor has ended."""
+        mine = self.ledger.chain(chain).record.link(holder)
+        if mine is not None:
+            self.ledger.change_chain(parent, partial(_succeeded, link=mine))
 
 
 def _released(chain: Chain, holder: str) -> Chain:
     return chain.moved(holder, Integration.NOT_OWED)
+
+
+def _succeeded(chain: Chain, link: Link) -> Chain:
+    """An ended link holds nobody back; of a document that nobody waits with there is no need."""
+    if all(each.integration.ended for each in chain.links):
+        return chain
+    return chain.joined(link)

@@ -73,7 +73,7 @@ def msa(answer):
 def test_a_message_is_applied_and_its_ack_is_the_body(endpoint):
     answer = endpoint(http())
     assert (answer["statusCode"], msa(answer)) == (200, "AA")
-    assert answer["headers"] == {"content-type": TYPE}
+    assert answer["headers"] == {"content-type": TYPE, "x-pfi-feed": "1"}
     assert endpoint.ports.base.get("ch", LEA.ipp) == LEA.record
     assert endpoint.codes == ["FEED_APPLIED"]
     assert told(endpoint.out)[0]["feed"] == "gam"
@@ -106,7 +106,8 @@ def test_text_becomes_the_bytes_of_the_charset_that_the_request_names(endpoint, 
 )
 def test_what_is_no_message_gets_a_status_and_nothing_else(endpoint, status, event):
     answer = endpoint(http(**event))
-    assert (answer["statusCode"], answer["body"], answer["headers"]) == (status, "", {})
+    assert (answer["statusCode"], answer["body"]) == (status, "")
+    assert answer["headers"] == {"x-pfi-feed": "1"}
     assert told(endpoint.out)[0]["status"] == status
     assert endpoint.ports.base.filed == {}
 

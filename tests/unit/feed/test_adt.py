@@ -146,6 +146,13 @@ def test_an_expired_number_is_a_former_one():
     assert person.former == ((YANN.matricule, LEA.oid),)
 
 
+def test_a_number_is_valid_on_the_day_on_which_it_expires():
+    number = f"{LEA.matricule}^^^X&{LEA.oid}&ISO^INS^^20260101^"
+    assert with_ids(number + "20260514").ins == (LEA.matricule, LEA.oid)
+    assert with_ids(number + "20260514075959").ins is None
+    assert with_ids(number + "20260514080001").ins == (LEA.matricule, LEA.oid)
+
+
 @pytest.mark.parametrize(
     ("own", "authority"),
     [
@@ -259,6 +266,25 @@ def test_a_link_may_come_as_two_pid_or_as_pid_and_mrg():
 )
 def test_what_is_no_adt_is_unreadable(raw):
     assert refused(raw)[0] is Reason.FEED_UNREADABLE
+
+
+def test_a_second_message_in_one_body_is_not_dropped_in_silence():
+    other = message(replace(TOLD, patient=THEO))
+    for raw in (message(TOLD) + other, message(TOLD) + b"\x1c\r\x0b" + other):
+        assert refused(raw) == (Reason.FEED_UNREADABLE, "100")
+
+
+@pytest.mark.parametrize("trigger", ["A28", "A31", "A08", "A29"])
+def test_a_second_person_in_a_message_about_one_is_not_dropped_in_silence(trigger):
+    raw = message(replace(TOLD, trigger=trigger)) + pid(replace(TOLD, patient=THEO)).encode()
+    assert refused(raw) == (Reason.FEED_UNREADABLE, "100")
+
+
+@pytest.mark.parametrize("more", [f"MRG|9^^^{FEED.ipp_authority}^PI", pid(TOLD)])
+def test_every_pid_of_a_merge_has_its_mrg(more):
+    raw = message(replace(TOLD, trigger="A40", replaced=("81",))).decode()
+    refused((raw + more).encode())
+    assert refused(raw.replace("\rPID", f"\r{more}\rPID").encode())[0] is Reason.FEED_UNREADABLE
 
 
 def test_a_message_without_pid_and_one_that_is_too_large_are_unreadable():

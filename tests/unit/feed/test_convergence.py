@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.local.invented.identity_messages import Told, message
+from pfi.ins.concordance import qualified
 from pfi.ins.identity import InsKind
 from pfi.journey.feed import feed
 from tests.data.builders import LEA, YANN
@@ -29,8 +30,10 @@ people = st.builds(
 
 @st.composite
 def days(draw):
-    """Events at distinct times, and an order in which they arrive, some of them again."""
+    """Events at distinct times, some with a PID-33 that orders them otherwise, and an order in
+    which they arrive, some of them again."""
     number = draw(st.integers(2, 9))
+    changes = draw(st.permutations(range(number)))
     events = []
     for n in range(number):
         who, trigger = draw(people), draw(st.sampled_from(TRIGGERS))
@@ -38,7 +41,10 @@ def days(draw):
         replaced = (draw(st.sampled_from(others)),) if trigger in RELATIONS else ()
         sparse = trigger == "A08" and draw(st.booleans())
         at = f"2026051408{n:02}00"
-        events.append(Told(trigger=trigger, at=at, patient=who, replaced=replaced, sparse=sparse))
+        changed = f"202605140{draw(st.sampled_from('78'))}{changes[n]:02}30"
+        changed = changed if draw(st.booleans()) else ""
+        told = Told(trigger=trigger, at=at, patient=who, replaced=replaced, changed_at=changed)
+        events.append(replace(told, sparse=sparse))
     arrival = draw(st.permutations(events))
     again = draw(st.lists(st.sampled_from(events), max_size=4))
     return events, [*arrival, *again]
@@ -79,3 +85,19 @@ def test_the_pointers_of_the_base_are_those_of_its_records(day):
         numbers = [*kept.record.aliases, *([(kept.record.matricule, kept.record.oid)])]
         for number in (each for each in numbers if each[0]):
             assert ipp in {record.ipp for record in ports.base.find("ch", *number)}
+
+
+@settings(max_examples=300, deadline=None)
+@given(days())
+def test_nobody_is_qualified_whose_last_event_said_something_else(day):
+    events, arrival = day
+    base = base_after(arrival)
+    for ipp, kept in base.items():
+        spoken = [e for e in events if e.patient.ipp == ipp and e.trigger != "A29" and not e.sparse]
+        named = [e for e in spoken if e.patient.body or e.trigger not in ("A01", "A08")
+                 or e.patient.status != "VALI"]  # fmt: skip
+        if qualified(kept.record):
+            last = named[-1].patient
+            assert (last.matricule, str(last.oid), last.status) == (
+                kept.record.matricule, kept.record.oid, "VALI",
+            )  # fmt: skip

@@ -93,12 +93,13 @@ def test_a_base_that_does_not_answer_asks_the_sender_to_come_again(ports):
 
 
 def test_a_store_that_does_not_answer_asks_the_sender_to_come_again(ports):
-    class Down:
-        def put_message(self, message, raw):
-            raise Unavailable(Reason.STORE_UNAVAILABLE)
-
     ports.store = Down()
     assert str(msa(feed(STRANGER, FEED, ports))[1]) == "AR"
+
+
+class Down:
+    def put_message(self, *_):
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
 
 
 class Racing(MemoryPatientBase):
@@ -161,3 +162,60 @@ def test_nothing_that_is_told_or_answered_names_the_patient(ports):
         told = told.replace(control, "")
         assert not any(w in told for w in (LEA.matricule, LEA.birth_name, LEA.birth_date, LEA.ipp))
         assert isinstance(answer.outcome.facts["adt"], Digest)
+
+
+# --- what comes again after our own store failed
+
+
+LOOP = [
+    message(Told(trigger="A40", at="20260514090000", patient=LEA, replaced=(YANN.ipp,))),
+    message(Told(trigger="A40", at="20260514100000", patient=YANN, replaced=(LEA.ipp,))),
+]
+
+
+def test_a_circle_whose_review_item_could_not_be_kept_is_a_persons_when_it_comes_again(ports):
+    store, ports.store = ports.store, Down()
+    feed(LOOP[0], FEED, ports)
+    assert str(msa(feed(LOOP[1], FEED, ports))[1]) == "AR"
+    ports.store = store
+    answer = feed(LOOP[1], FEED, ports)
+    assert (str(msa(answer)[1]), answer.outcome.counts) == ("AE", {Metric.REVIEW_ENTRIES: 1})
+    assert len(Ledger(ports.table, ports.now).reviews(answer.outcome.facts["adt"].value)) == 1
+
+
+def test_a_second_holder_is_counted_when_the_base_failed_before(ports):
+    feed(RAW, FEED, ports)
+    other = message(replace(TOLD, patient=replace(LEA, ipp="900099")))
+    find, ports.base.find = ports.base.find, Down().put_message
+    assert str(msa(feed(other, FEED, ports))[1]) == "AR"
+    ports.base.find = find
+    assert feed(other, FEED, ports).outcome.counts[Metric.INS_HELD_TWICE] == 1
+
+
+def test_the_holder_that_a_merge_absorbs_is_no_second_one(ports):
+    feed(message(replace(TOLD, patient=replace(LEA, ipp="900099"))), FEED, ports)
+    merge = Told(trigger="A40", at="20260514090000", patient=LEA, replaced=("900099",))
+    assert Metric.INS_HELD_TWICE not in feed(message(merge), FEED, ports).outcome.counts
+
+
+def test_who_held_the_ins_before_is_no_second_holder(ports):
+    feed(RAW, FEED, ports)
+    moved = replace(LEA, body=YANN.body)
+    feed(message(replace(TOLD, at="20260514090000", patient=moved)), FEED, ports)
+    other = message(replace(TOLD, patient=replace(LEA, ipp="900099")))
+    assert Metric.INS_HELD_TWICE not in feed(other, FEED, ports).outcome.counts
+
+
+def test_an_ins_that_becomes_official_is_looked_up_even_when_it_was_known(ports):
+    feed(RAW, FEED, ports)
+    other = replace(LEA, ipp="900099")
+    feed(message(replace(TOLD, patient=replace(other, status="PROV"))), FEED, ports)
+    later = message(replace(TOLD, at="20260514090000", patient=other))
+    assert feed(later, FEED, ports).outcome.counts[Metric.INS_HELD_TWICE] == 1
+
+
+def test_a_repeated_message_is_a_sign_of_life(ports):
+    feed(RAW, FEED, ports)
+    ports.now.advance(61)
+    feed(RAW, FEED, ports)
+    assert ports.base.fed == {"ch": ports.now()}

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from infra.local.invented.documents import DOCUMENT_ID
 from pfi.adapters.csv_patients import ListedPatients
 from pfi.journey.accounts import Terms, counted
 from pfi.journey.grace import LONGEST, next_look_s
@@ -23,13 +24,13 @@ def drive(grace_s=HOUR, base=OTHERS):
     return Drive(replace(HOSPITAL, match=replace(HOSPITAL.match, grace_s=grace_s)), base)
 
 
-def arrived(one, *entries):
+def arrived(one, *entries, number=1):
     """The digest of a mail that was decided once."""
-    one.ports.inbox.deliver(letter(*entries))
+    one.ports.inbox.deliver(letter(*entries, number=number))
     one.collect()
     one.work(rounds=1)
-    [mail] = {job.mail for queue in one.ports.jobs.queues.values() for job in queue} or [None]
-    return mail
+    read = [each for each in one.outcomes if each.log is Log.MAIL_READ]
+    return read[-1].facts["mail"].value
 
 
 def feed(one, record):
@@ -85,14 +86,79 @@ def test_without_a_grace_the_fallback_leaves_at_once():
         [document(replace(THEO, birth_name="BENEZAR"))],
         [document(replace(LEA, sex="UN"))],
         [document(LEA, action="D")],
-        [document(LEA), document(replace(THEO, sex="UN"), ids=[("2.25.77", "2")])],
     ],
-    ids=["904", "905", "deletion", "one awaited, the other faulty"],
+    ids=["904", "905", "deletion"],
 )
 def test_what_the_feed_cannot_mend_and_a_refused_deletion_never_wait(entries):
     one = drive()
     arrived(one, *entries)
     assert awaited(one) == []
+
+
+def test_one_faulty_document_is_enough_for_a_mail_not_to_wait():
+    one = drive()
+    arrived(one, document(LEA), masked())
+    assert awaited(one) == []
+    assert decided(one) == [Reason.UNKNOWN_PATIENT]
+
+
+def masked():
+    """Refused whatever the base says of its patient."""
+    return document(LEA, document_id="2.25.80", masks=("MASQUE_PS",))
+
+
+def decided(one):
+    return [each.facts["reason"] for each in one.outcomes if each.log is Log.MAIL_DECIDED]
+
+
+def test_a_trait_that_the_base_lacks_may_come_within_the_grace():
+    lacking = replace(LEA.record, traits=replace(LEA.record.traits, birth_place=""))
+    one = drive(base=(*OTHERS, lacking))
+    mail = arrived(one, document(LEA))
+    assert awaited(one)[0].facts["reason"] is Reason.BASE_INCOMPLETE
+    feed(one, LEA.record)
+    one.work()
+    assert one.mail(mail).route is Route.INTEGRATED
+
+
+DELETION = document(LEA, action="D")
+FAULTY_SUCCESSOR = document(
+    replace(LEA, sex="UN"), document_id="2.25.78", version="2", parent=DOCUMENT_ID, action="C"
+)
+
+
+@pytest.mark.parametrize("later", [DELETION, FAULTY_SUCCESSOR], ids=["deletion", "replacement"])
+def test_a_document_whose_deletion_or_replacement_went_to_a_person_follows_it(later):
+    one = drive(grace_s=24 * HOUR)
+    first = arrived(one, document(LEA), document(LEA, document_id="2.25.79"))
+    one.clock.advance(HOUR)
+    second = arrived(one, later, number=2)
+    feed(one, LEA.record)
+    one.work(rounds=100)
+    for mail in (first, second):
+        assert one.mail(mail).route is Route.FORWARDED
+    assert one.mail(first).reason == "902"
+    assert one.ports.hospital.accepted == []
+
+
+def test_a_document_and_its_replacement_may_both_wait_and_reach_the_dpi_in_order():
+    one = drive(grace_s=24 * HOUR)
+    arrived(one, document(LEA))
+    successor = document(LEA, document_id="2.25.78", version="2", parent=DOCUMENT_ID, action="C")
+    arrived(one, successor, number=2)
+    feed(one, LEA.record)
+    one.work(rounds=100)
+    events = [each.split(b"|")[8][4:7] for each in one.ports.hospital.accepted]
+    assert events == [b"T02", b"T10"]
+
+
+def test_a_copy_of_the_same_version_that_fell_back_ends_no_wait():
+    one = drive(grace_s=24 * HOUR)
+    first = arrived(one, document(LEA))
+    arrived(one, document(LEA), masked(), number=2)
+    feed(one, LEA.record)
+    one.work(rounds=100)
+    assert one.mail(first).route is Route.INTEGRATED
 
 
 def test_a_mail_in_its_grace_is_under_way_with_its_reason_and_never_stuck():

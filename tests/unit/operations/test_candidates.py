@@ -44,6 +44,13 @@ def test_the_survivor_of_a_merge_is_the_candidate(hospital):
     assert "IPP IPP1" not in told
 
 
+def test_a_survivor_that_is_inactive_too_is_no_candidate(hospital):
+    gone = replace(LEA.record, ipp="IPP1", status="DESA", merged_into="IPP2")
+    gone_too = replace(LEA.record, ipp="IPP2", status="DESA", merged_into="IPP3")
+    told = told_of(hospital, LEA, gone, gone_too)
+    assert "IPP IPP" not in told
+
+
 def test_nobody_is_told_as_nobody_and_an_integrated_mail_has_no_candidates(hospital):
     assert "candidats de la base : aucun" in told_of(hospital, LEA)
     assert told_of(hospital, replace(LEA, used_name="AUTRE"), LEA.record) == ""

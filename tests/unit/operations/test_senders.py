@@ -4,7 +4,7 @@ import csv
 import io
 import json
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from html.parser import HTMLParser
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from infra.cli import senders as command
 from infra.operations.sender_letter import Letter
 from infra.operations.sender_wording import RULES_FR
-from infra.operations.senders import Card, Month, tally
+from infra.operations.senders import Card, Month, _asked, tally
 from pfi.journey.records import MailRecord, Sent
 from pfi.names import Reason
 from tests.data.builders import EVERYBODY, LEA, THEO, document, mail
@@ -90,6 +90,21 @@ def test_a_month_is_one_of_the_clocks_of_the_hospital(at, counted):
     assert sum(card.mails for card in tally([record(at)], MAY)) == counted
 
 
+@pytest.mark.parametrize("month", ["2026-05", "2026-01"])
+def test_the_walk_meets_a_mail_of_the_first_half_hour_and_one_of_the_last(month):
+    asked, month = _asked(Month.of(month))["ExpressionAttributeValues"], Month.of(month)
+    half = timedelta(minutes=30)
+    for at in (month.first + half, month.after - half):
+        written = at.astimezone(UTC).isoformat()
+        assert asked[":first"]["S"] <= written <= asked[":after"]["S"]
+
+
+def test_a_notification_that_a_person_must_confirm_was_asked_too():
+    [found] = Drive().process(letter(document(LEA), return_path=None))
+    assert found.review
+    assert found.sent.mdn
+
+
 def test_a_mail_under_way_has_no_part_in_the_share_and_an_older_row_in_nothing():
     at = datetime(2026, 5, 2, tzinfo=UTC)
     [card] = tally([record(at, reason="902"), record(at, sent=None)], MAY)
@@ -148,6 +163,12 @@ def test_the_letter_stands_alone_and_escapes_what_it_is_given():
     assert "<script>" not in told
     assert not any(word in told for word in ("http://", "https://", "src=", "href=", "@import"))
     HTMLParser().feed(told)
+
+
+def test_the_letter_counts_apart_what_is_not_of_the_sender():
+    card = Card(LABO, mails=5)
+    card.faults.update({"902": 1, "PFI-ID-01": 1, "903": 2})
+    assert 'propre à notre établissement</td><td class="n">2</td>' in html(card)
 
 
 def test_a_house_without_a_fault_of_its_own_is_told_so():

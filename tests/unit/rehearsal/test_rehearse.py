@@ -100,6 +100,7 @@ def test_a_hospital_file_is_settings_too(rehearse, place):
 
 def test_no_trait_name_address_or_file_name_is_in_any_output(rehearse, place):
     (place / "mails" / "CR de PATIENT Fictif 01011980.eml").write_bytes(b"")
+    (place / "mails" / "CR de PATIENT Fictif 02021980.eml").mkdir()  # illegible
     page = place / "page.html"
     shown = rehearse("--html", str(page)) + rehearse("--json") + page.read_text(encoding="utf-8")
     for person in PATIENTS:
@@ -108,6 +109,7 @@ def test_no_trait_name_address_or_file_name_is_in_any_output(rehearse, place):
     assert "@" not in shown.replace("@media", "")
     assert ".eml" not in shown
     assert "Fictif" not in shown
+    assert "Courriels illisibles" in shown
 
 
 def test_the_page_is_one_file_that_asks_for_nothing(rehearse, place):
