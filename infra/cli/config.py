@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace, _SubParsersAction
 from collections.abc import Iterator
 from pathlib import Path
 
-from infra.cli.options import CommandFailed
+from infra.cli.options import CommandFailed, unreadable, unwritable
 from infra.cli.place import account_of, add_account, add_name, add_other_dpi, hospital_of, stack_of
 from infra.operations.account import find_stack, installed_stack
 from infra.operations.configuration import flat, installed_settings, push
@@ -56,7 +56,7 @@ def init(options: Namespace) -> int:
     except FileExistsError:
         raise CommandFailed(f"{options.file} existe déjà : rien n'a été écrit") from None
     except OSError as fault:
-        raise CommandFailed(f"{options.file}: {fault.strerror}") from None
+        raise CommandFailed(unwritable(options.file, fault)) from None
     sys.stdout.write(f"{options.file} écrit ; adaptez-le puis : pfi config check {options.file}\n")
     return 0
 
@@ -72,7 +72,7 @@ def check(options: Namespace) -> int:
             sys.stdout.write(fault.shown(str(options.file)) + "\n")
         return 1
     except OSError as fault:
-        raise CommandFailed(f"{options.file}: {fault.strerror}") from None
+        raise CommandFailed(unreadable(options.file, fault)) from None
     for warning in reviewed.warnings:
         sys.stdout.write(warning.shown(str(options.file)) + "\n")
     sys.stdout.write(f"{options.file} : correct ; {_summary(reviewed.hospital)}\n")

@@ -66,3 +66,13 @@ def unreadable(path: Path, fault: OSError) -> str:
     """Why a file cannot be read, for a person."""
     known = {FileNotFoundError: "introuvable", PermissionError: "lecture interdite"}
     return f"{path} : {known.get(type(fault), 'illisible')}"
+
+
+def unwritable(path: Path, fault: OSError) -> str:
+    """Why a file cannot be written, for a person."""
+    known = {
+        FileNotFoundError: "dossier introuvable",
+        PermissionError: "écriture interdite",
+        FileExistsError: "existe déjà",
+    }
+    return f"{path} : {known.get(type(fault), 'écriture impossible')}"

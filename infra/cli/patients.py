@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from infra.cli.options import CommandFailed, unreadable
+from infra.cli.options import CommandFailed, unreadable, unwritable
 from infra.cli.place import add_name, stack_of
-from infra.operations.account import Stack
+from infra.operations.account import OperationRefused, Stack
 from infra.operations.base_export import export_base
 from infra.operations.base_quality import Finding, Quality, Tell, quality
 from infra.operations.configuration import read_back, settings_text
@@ -124,6 +124,8 @@ def _looked_at(options: Namespace) -> PatientFile:
         raise CommandFailed(_head(options.file, refused)) from None
     except OSError as fault:
         raise CommandFailed(unreadable(options.file, fault)) from None
+    except OperationRefused as refused:
+        raise CommandFailed(str(refused)) from None
 
 
 def _head(path: Path, refused: HeadRefused) -> str:
@@ -156,7 +158,7 @@ def _write_report(path: Path, progress: Progress) -> None:
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(text)
     except OSError as fault:
-        raise CommandFailed(f"{path} : {fault.strerror}") from None
+        raise CommandFailed(unwritable(path, fault)) from None
 
 
 def _tell(progress: Progress, report: Path) -> None:
@@ -212,7 +214,7 @@ def _listing(path: Path | None) -> Iterator[Tell]:
     try:
         opened = os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w")
     except OSError as fault:
-        raise CommandFailed(f"{path} : {fault.strerror}") from None
+        raise CommandFailed(unwritable(path, fault)) from None
     with opened as file:
         yield lambda finding, ipp: print(finding.value, ipp, sep=";", file=file)
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infra.cli.options import CommandFailed
+from infra.cli.options import CommandFailed, unreadable
 from infra.operations.account import Account, OperationRefused, Stack, aws_faults, installed_stack
 from infra.operations.coherence import Reviewed, read_hospital
 from infra.operations.hospital_file import HospitalFileRefused
@@ -68,4 +68,4 @@ def hospital_of(path: Path) -> Reviewed:
         lines = "\n".join(each.shown(str(path)) for each in refused.faults)
         raise CommandFailed(f"configuration refusée\n{lines}") from None
     except OSError as fault:
-        raise CommandFailed(f"{path}: {fault.strerror}") from None
+        raise CommandFailed(unreadable(path, fault)) from None

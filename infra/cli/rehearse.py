@@ -190,6 +190,8 @@ def _version(path: Path) -> Version:
     except UnicodeDecodeError:
         raise CommandFailed(f"{path} : un fichier en UTF-8 est attendu") from None
     except SettingsRefused as fault:
+        if not fault.faults[0][0]:  # nothing of it could be read
+            raise CommandFailed(f"{path} : ni TOML (hospital.toml) ni JSON") from None
         raise CommandFailed(f"{path} : paramètres refusés : {fault}") from None
     if not settings.mailboxes:
         raise CommandFailed(f"{path} : aucune boîte")

@@ -65,7 +65,7 @@ class Account:
         try:
             return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]  # per service
         except BotoCoreError as fault:
-            raise OperationRefused(f"compte AWS inaccessible ({type(fault).__name__})") from None
+            raise OperationRefused(_unreached(type(fault).__name__)) from None
 
     @property
     def region(self) -> str:
@@ -82,7 +82,23 @@ class Account:
         try:
             return str(self.client("sts").get_caller_identity()["Arn"])
         except (BotoCoreError, ClientError) as fault:
-            raise OperationRefused(f"compte AWS inaccessible ({fault_code(fault)})") from None
+            raise OperationRefused(_unreached(fault_code(fault))) from None
+
+
+_MISSING: Final = {
+    "NoRegionError": "région absente (AWS_DEFAULT_REGION=eu-west-3) ; pour un poste : "
+    "--folder .local",
+    "NoCredentialsError": "aucun accès à AWS ici (aws configure, AWS_PROFILE) ; pour un poste : "
+    "--folder .local",
+}
+
+
+def _unreached(code: str) -> str:
+    return (
+        f"compte AWS inaccessible : {_MISSING[code]}"
+        if code in _MISSING
+        else (f"compte AWS inaccessible ({code})")
+    )
 
 
 def _complete(environment: Mapping[str, str]) -> dict[str, str]:
@@ -134,9 +150,9 @@ def find_stack(account: Account, name: str) -> Stack | None:
     except ClientError as fault:
         if fault_code(fault) == "ValidationError":  # its way to say: no such stack
             return None
-        raise OperationRefused(f"compte AWS inaccessible ({fault_code(fault)})") from None
+        raise OperationRefused(_unreached(fault_code(fault))) from None
     except BotoCoreError as fault:
-        raise OperationRefused(f"compte AWS inaccessible ({fault_code(fault)})") from None
+        raise OperationRefused(_unreached(fault_code(fault))) from None
     if not found or found[0]["StackStatus"] == "DELETE_COMPLETE":
         return None
     outputs = {one["OutputKey"]: one["OutputValue"] for one in found[0].get("Outputs", ())}

@@ -44,8 +44,8 @@ def _new(path: Path) -> io.BufferedWriter:
         return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
     except FileExistsError:
         raise OperationRefused(f"{path} existe déjà : un export va dans un fichier neuf") from None
-    except OSError as fault:
-        raise OperationRefused(f"{path} : {fault.strerror}") from None
+    except OSError:
+        raise OperationRefused(f"{path} : écriture impossible") from None
 
 
 def _numbered(records: Iterable[PatientRecord], form: Format) -> Iterator[tuple[int, str]]:

@@ -106,8 +106,8 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="ascii")
     except UnicodeDecodeError:
         raise OperationRefused(f"{path} : un fichier PEM ou JSON est attendu") from None
-    except OSError as fault:
-        raise OperationRefused(f"{path} : {fault.strerror}") from None
+    except OSError:
+        raise OperationRefused(f"{path} : fichier introuvable ou illisible") from None
 
 
 def _json_values(text: str, path: Path) -> dict[str, Any]:

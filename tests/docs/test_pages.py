@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from infra.cli.main import main
+from infra.local.demo import Demo
+from infra.local.invented.people import patient_csv
 from tests.docs.pages import ROOT, blocks, headings, pages, prose, text
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -82,3 +85,15 @@ def test_the_version_of_the_package_is_the_latest_of_the_changelog():
     released = re.findall(entry, text(ROOT / "CHANGELOG.md"), re.MULTILINE)
     assert released
     assert released[0] == version
+
+
+def test_the_explanation_on_the_front_pages_is_the_one_that_is_printed(tmp_path, capsys):
+    [(name, raw)] = [file for file in Demo().files() if file[0].startswith("08")]
+    (tmp_path / name).write_bytes(raw)
+    (tmp_path / "patients.csv").write_text(patient_csv(), encoding="utf-8")
+    words = ["explain", str(tmp_path / name), "--patients", str(tmp_path / "patients.csv")]
+    assert main(words) == 0
+    printed = capsys.readouterr().out.strip()
+    assert len(printed.splitlines()) > 10
+    for page in ("README.md", "README.fr.md"):
+        assert printed in (ROOT / page).read_text(encoding="utf-8")

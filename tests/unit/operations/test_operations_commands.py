@@ -9,7 +9,8 @@ from uuid import uuid4
 import pytest
 
 from infra.cli.config import EXAMPLE
-from infra.operations.account import OperationRefused, Stack
+from infra.cli.main import main
+from infra.operations.account import Account, OperationRefused, Stack
 from infra.operations.coherence import review
 from infra.operations.configuration import differences, flat, read_back
 from infra.operations.flight import Flight
@@ -128,3 +129,25 @@ def test_the_journal_is_kept_as_long_as_the_ledger():
     Journal(table, lambda: now).record("deploy", "me")
     assert seen[0].expires_at == now + timedelta(days=400)
     assert seen[0].revision is None
+
+
+def test_an_account_without_a_region_is_told_in_words(monkeypatch):
+    for name in ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "absent")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with Account() as account, pytest.raises(OperationRefused, match=r"région absente.*--folder"):
+        account.client("sqs")
+
+
+def test_a_patient_file_of_another_kind_is_refused_in_words(tmp_path, capsys):
+    page = tmp_path / "page.md"
+    page.write_text("rien", encoding="utf-8")
+    assert main(["patients", "import", str(page), "--establishment", "ch"]) == 2
+    assert "un fichier .csv ou .ndjson est attendu" in capsys.readouterr().err
+
+
+def test_files_that_cannot_be_read_are_told_in_french(tmp_path, capsys):
+    for words in (["config", "check"], ["deploy"]):
+        assert main([*words, str(tmp_path / "absent.toml")]) == 2
+        assert "introuvable" in capsys.readouterr().err
