@@ -39,7 +39,8 @@ def heading(markdown: str) -> cloudwatch.TextWidget:
 def graph(
     title: str, metrics: Sequence[cloudwatch.IMetric], *, stacked: bool = False
 ) -> cloudwatch.GraphWidget:
-    """A third of a row."""
-    return cloudwatch.GraphWidget(
-        title=title, left=list(metrics), width=8, height=6, stacked=stacked
-    )
+    """A third of a row. A line alone bears the title: CloudWatch would show its English name."""
+    left = list(metrics)
+    if len(left) == 1 and isinstance(left[0], cloudwatch.Metric) and not left[0].label:
+        left = [left[0].with_(label=title)]
+    return cloudwatch.GraphWidget(title=title, left=left, width=8, height=6, stacked=stacked)

@@ -86,8 +86,10 @@ def _numbers(identity: Identity, family: Family) -> frozenset[Number]:
 
 
 def _agreed(identity: Identity, family: Family) -> bool:
-    """True when the last event that said an INS, under this number or a former one, said this. A
-    loss said under the old number counts; a gain there must be the very same."""
+    """True when the last event that said an INS under this number said this, and no later one under
+    a former number said another. A gain said there cannot stand for what is missing here."""
+    if identity.value(SPOKEN) != identity.value(INS):
+        return False
     same = (identity, *(family[ipp] for ipp in _former(identity, family, frozenset())))
     spoken = [one.said[SPOKEN] for one in same if SPOKEN in one.said]
     last = max((said[0] for said in spoken), default="")

@@ -57,6 +57,15 @@ def test_a_number_given_to_somebody_else_gives_nothing_to_the_one_who_left_it(
     assert not story.record(LEA.ipp).active
 
 
+def test_an_ins_said_under_the_old_number_cannot_stand_for_what_is_missing_here(story):
+    """Two clocks: by PID-33 the first INS is the latest, by the events the second one is."""
+    story.tell("A28", replace(NEW, body=YANN.body))
+    story.tell("A47", NEW, replaced=(LEA.ipp,), changed_at="20190101000000")
+    assert not qualified(story.record(NEW.ipp))
+    story.tell("A28", replace(LEA, body=YANN.body))
+    assert not qualified(story.record(NEW.ipp))
+
+
 def test_a_change_of_number_that_comes_after_the_reuse_is_for_a_person(story):
     story.tell("A28", REUSED, at="20260514100000")
     story.tell("A47", NEW, replaced=(LEA.ipp,), at="20260514090000")
