@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import http.client
 import os
+import random
 import shutil
 import signal
 import socket
@@ -34,10 +35,21 @@ ACCOUNT = "000000000000"
 START_SECONDS = 30.0
 STOP_SECONDS = 8.0
 _PROCESS = Path(__file__).with_name("emulator_process.py")
+_PORTS: Final = range(20_000, 32_000)
+"""Below those that the kernel gives to clients: a connection of another program could be given one
+of these between our look and our start."""
+_PORTS_TRIED: Final = 5
+_IN_USE: Final = "already in use"
+"""What the emulator or its web server says of a port that it cannot have."""
+_DRAWN: Final = random.SystemRandom()
 
 
 class EmulatorFailed(RuntimeError):
     """The emulator did not start; the message says why, in French, for the console."""
+
+
+class _PortLost(EmulatorFailed):
+    """Another program took the port that was free a moment ago."""
 
 
 def client_environment(port: int, certificate: Path | None = None) -> dict[str, str]:
@@ -104,7 +116,13 @@ class Emulator:
     def start(self) -> None:
         """Return once the emulator answers; raise EmulatorFailed with its last log lines if not."""
         self._prepare_folder()
-        self.port = _port(self._asked_port, self.folder)
+        for _ in range(_PORTS_TRIED - 1):
+            with suppress(_PortLost):
+                return self._start_on(_port(self._asked_port, self.folder))
+        return self._start_on(_port(self._asked_port, self.folder))
+
+    def _start_on(self, port: int) -> None:
+        self.port = port
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603  (our own script, our own interpreter)
                 [sys.executable, "-P", str(_PROCESS)],
@@ -189,8 +207,12 @@ class Emulator:
                 return
             if code is not None or time.monotonic() > deadline:
                 self.stop()
-                raise EmulatorFailed(self._explanation(code))
+                raise self._failure(code)
             time.sleep(0.05)
+
+    def _failure(self, code: int | None) -> EmulatorFailed:
+        lost = code is not None and _IN_USE in self.log.read_text(errors="replace")
+        return (_PortLost if lost else EmulatorFailed)(self._explanation(code))
 
     def _explanation(self, code: int | None) -> str:
         if code == FOLDER_TAKEN:
@@ -218,7 +240,7 @@ def _port(asked: int, folder: Path) -> int:
             )
         return asked
     last = _remembered_port(folder)
-    return last if last and _free(last) else _any_port()
+    return last if last and _free(last) else any_port()
 
 
 def _remembered_port(folder: Path) -> int:
@@ -239,10 +261,9 @@ def _free(port: int) -> bool:
     return True
 
 
-def _any_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+def any_port() -> int:
+    """A port that is free now and that no client will be given."""
+    return next(port for port in iter(lambda: _DRAWN.choice(_PORTS), None) if _free(port))
 
 
 def _held(folder: Path) -> bool:

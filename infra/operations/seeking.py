@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from infra.operations.account import OperationRefused, Stack
 from infra.operations.reviews import Desk
 from pfi.adapters.dynamodb import DynamoTable
-from pfi.journey.holdings import mail_of_row
 from pfi.journey.keys import chain_key, message_digest
-from pfi.journey.ledger import message_index, under_way
+from pfi.journey.ledger import mail_of_row, mails_under_way, message_index
 
 
 def by_message_id(stack: Stack, desk: Desk, word: str) -> tuple[str, ...]:
@@ -26,9 +25,7 @@ def by_message_id(stack: Stack, desk: Desk, word: str) -> tuple[str, ...]:
 def _received(table: DynamoTable, message: str) -> Iterator[str]:
     for row in table.indexed(message_index(message)):
         yield mail_of_row(row).mail
-    for digit in "0123456789abcdef":
-        mails = map(mail_of_row, table.indexed(under_way(digit)))
-        yield from (each.mail for each in mails if each.message == message)
+    yield from (each.mail for each in mails_under_way(table) if each.message == message)
 
 
 def _sent(desk: Desk, word: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from infra.operations.account import Stack
 from infra.operations.flight import scanned
 from pfi.adapters.dynamodb import row_of
-from pfi.journey.holdings import mail_of_row
+from pfi.journey.ledger import mail_of_row
 from pfi.journey.message import PARIS
 from pfi.journey.records import MailRecord, MailState, Sent
 from pfi.names import Reason, Route

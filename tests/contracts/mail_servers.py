@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from infra.local.emulator import any_port
 from infra.local.operator import Operator
 from infra.local.operator_rules import OperatorOptions
 from infra.local.pki import Pki
@@ -89,7 +90,7 @@ class Dovecot:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pki = Pki.ensure(folder / "pki", [])
-        self.port = free_port()
+        self.port = any_port()
         # Dovecot refuses to keep mails as root.
         self._user = "nobody" if os.getuid() == 0 else pwd.getpwuid(os.getuid()).pw_name
         self._ids = pwd.getpwnam(self._user)
@@ -308,10 +309,3 @@ def _dovecot_missing() -> str:
     if not version.stdout.startswith("2.3."):
         return "this Dovecot is not 2.3: the configuration of the contract tests is for 2.3"
     return ""
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from infra.local.emulator import any_port
 from infra.local.operator import Operator
 from infra.local.operator_rules import OperatorOptions
 from infra.local.pki import Pki
 from pfi.adapters.mail_access import MailAccess
 from pfi.errors import Misconfigured, Unavailable
 from pfi.names import Reason
-from tests.contracts.mail_servers import DOMAIN, PASSWORD, free_port
+from tests.contracts.mail_servers import DOMAIN, PASSWORD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -80,7 +81,7 @@ class Postfix:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.pki = Pki.ensure(folder / "pki", [SENDER])
-        self.port = free_port()
+        self.port = any_port()
         self._nobody = pwd.getpwnam("nobody").pw_uid
         self._seen: set[Path] = set()
 

@@ -149,6 +149,18 @@ def test_a_taken_port_is_said_in_one_sentence(tmp_path: Path) -> None:
             Emulator(tmp_path, port).start()
 
 
+def test_a_port_that_another_program_takes_meanwhile_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = [taken.getsockname()[1], emulator_module.any_port()]
+        monkeypatch.setattr(emulator_module, "_port", lambda *_: ports.pop(0))
+        with Emulator(tmp_path) as emulator:
+            assert emulator.port != taken.getsockname()[1]
+
+
 def test_two_emulators_never_share_a_folder(tmp_path: Path) -> None:
     with (
         Emulator(tmp_path) as first,

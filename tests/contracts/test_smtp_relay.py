@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.local.emulator import any_port
 from pfi.adapters.smtp import PIECE, SmtpRelay
 from pfi.errors import Misconfigured, PfiError, Refused, Unavailable
 from pfi.mail.outbound import Outgoing
 from pfi.names import Reason
-from tests.contracts.mail_servers import DOMAIN, context, free_port
+from tests.contracts.mail_servers import DOMAIN, context
 from tests.contracts.relay_servers import (
     LATER,
     OUTSIDE,
@@ -149,7 +150,7 @@ def test_two_mails_one_after_the_other_both_arrive(relay_server: RelayServer) ->
 
 def test_a_relay_that_does_not_listen_is_unavailable(relay_server: RelayServer) -> None:
     with pytest.raises(Unavailable):
-        relay(relay_server, port=free_port()).send(outgoing())
+        relay(relay_server, port=any_port()).send(outgoing())
 
 
 def test_a_relay_that_never_answers_is_unavailable(relay_server: RelayServer) -> None:

@@ -30,10 +30,10 @@ from pfi.journey.accounts import (
     faults_of,
     faults_of_objects,
 )
-from pfi.journey.holdings import held_now, mail_of_row
-from pfi.journey.ledger import Ledger, under_way
+from pfi.journey.holdings import held_now
+from pfi.journey.ledger import Ledger, mails_under_way
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
-from pfi.journey.records import DocumentRecord, MailRecord
+from pfi.journey.records import DocumentRecord
 from pfi.journey.stuck import longest_waits, stuck
 from pfi.names import Step
 
@@ -152,15 +152,11 @@ class Audit:
 
     def _stuck(self, terms: Terms) -> Iterator[Fault]:
         """Among all mails without an end, of sixteen short partitions of the index."""
-        mails = list(self._under_way())
+        mails = list(mails_under_way(self.ports.table))
         yield from stuck(mails, self._queued(), terms, self._documents)
 
     def _documents(self, mail: str) -> Iterator[DocumentRecord]:
         yield from (each.record for each in self._ledger.documents(mail))
-
-    def _under_way(self) -> Iterator[MailRecord]:
-        for digit in "0123456789abcdef":
-            yield from map(mail_of_row, self.ports.table.indexed(under_way(digit)))
 
     def _queued(self) -> dict[Step, int]:
         """Messages of each step, dead letters included, and the lanes of `push`."""

@@ -6,19 +6,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from pydantic import TypeAdapter
-
 from pfi.journey.accounts import Held, dossier_object, seals_of
 from pfi.journey.chains import Chain
-from pfi.journey.ledger import Ledger, review_key
+from pfi.journey.ledger import (
+    Ledger,
+    chain_of_row,
+    document_of_row,
+    mail_of_row,
+    review_key,
+    review_of_row,
+)
 from pfi.journey.ports import Row
 from pfi.journey.records import DocumentRecord, MailRecord, ReviewItem
 from pfi.names import Reason
 
-_MAIL: Final = TypeAdapter(MailRecord)
-_DOCUMENT: Final = TypeAdapter(DocumentRecord)
-_CHAIN: Final = TypeAdapter(Chain)
-_REVIEW: Final = TypeAdapter(ReviewItem)
 _SET_ASIDE: Final = frozenset({Reason.MAIL_TOO_LARGE.value, Reason.MAILBOX_UNAVAILABLE.value})
 
 
@@ -48,10 +49,10 @@ class Book:
             case "MAIL" if row.sk == "MAIL":
                 self.mails[subject] = mail_of_row(row)
             case "MAIL":
-                self.documents[subject].append(_DOCUMENT.validate_python(row.data))
+                self.documents[subject].append(document_of_row(row))
                 self.named.append((subject, written))
             case "CHAIN":
-                self._chain(subject, _CHAIN.validate_python(row.data))
+                self._chain(subject, chain_of_row(row))
             case "REVIEW":
                 self._review(subject, row, written)
             case "PLACE" if row.data["mail"]:
@@ -71,7 +72,7 @@ class Book:
 
     def _review(self, mail: str, row: Row, written: datetime) -> None:
         """A job of no mail may be reviewed; a mail that was set aside has its row."""
-        item = _REVIEW.validate_python(row.data)
+        item = review_of_row(row)
         self.reviews[mail][row.sk] = item
         if item.reason in _SET_ASIDE:
             self.set_aside.append((mail, written))
@@ -98,16 +99,11 @@ class Book:
     def open_reviews(self) -> int:
         """Items that wait for a person."""
         items = (item for items in self.reviews.values() for item in items.values())
-        return sum(item.status in ("open", "redriving") for item in items)
+        return sum(item.waits for item in items)
 
     def known(self) -> frozenset[str]:
         """Digests under which a mail of the ledger may be spoken of: its own, its bytes'."""
         return frozenset(seal for mail in self.mails.values() for seal in seals_of(mail))
-
-
-def mail_of_row(row: Row) -> MailRecord:
-    """The mail of its row."""
-    return _MAIL.validate_python(row.data)
 
 
 def held_now(ledger: Ledger, mail: str, stored: frozenset[str]) -> Held | None:

@@ -10,7 +10,7 @@ carries one document identifier), ``PLACE#<mailbox>`` (what was seen in the mail
 Keys are digests, numbers and configured ids.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
@@ -61,7 +61,7 @@ class Ledger:
     def mail(self, mail: str) -> Versioned[MailRecord] | None:
         """The mail of that digest."""
         row = self.table.get(f"MAIL#{mail}", "MAIL")
-        return None if row is None else Versioned(_MAIL.validate_python(row.data), row.revision)
+        return None if row is None else Versioned(mail_of_row(row), row.revision)
 
     def mail_of(self, mailbox: str, seal: str) -> tuple[str, Versioned[MailRecord] | None]:
         """The identity, and the row, of the mail with these bytes (SHA-256) in this mailbox.
@@ -113,7 +113,7 @@ class Ledger:
         row = self.table.get(f"CHAIN#{key}", "CHAIN")
         if row is None:
             return Versioned(Chain(), None)
-        return Versioned(_CHAIN.validate_python(row.data), row.revision)
+        return Versioned(chain_of_row(row), row.revision)
 
     def chain_put(self, key: str, chain: Chain, revision: int | None) -> Put:
         """The write of a chain."""
@@ -228,7 +228,7 @@ class Ledger:
     def reviews(self, mail: str) -> tuple[ReviewItem, ...]:
         """Review items of one mail."""
         rows = self.table.partition(f"REVIEW#{mail}")
-        return tuple(_REVIEW.validate_python(row.data) for row in rows)
+        return tuple(review_of_row(row) for row in rows)
 
     def _put(self, pk: str, sk: str, data: Any, revision: int | None) -> Put:
         return Put(pk, sk, data, revision, self.now() + timedelta(days=self.days))
@@ -248,6 +248,12 @@ def under_way(digit: str) -> str:
     return f"MAIL#open#{digit}"
 
 
+def mails_under_way(table: Table) -> Iterator[MailRecord]:
+    """Every mail without an end, partition by partition of the index."""
+    for digit in "0123456789abcdef":
+        yield from map(mail_of_row, table.indexed(under_way(digit)))
+
+
 def message_index(message: str) -> str:
     """Index partition of the settled mails with this digest of a Message-ID."""
     return f"MESSAGE#{message}"
@@ -258,12 +264,32 @@ def review_key(item: ReviewItem) -> str:
     return f"{item.step}#{item.document or 0:04}#{item.reason}"
 
 
+def mail_of_row(row: Row) -> MailRecord:
+    """The mail of its row."""
+    return _MAIL.validate_python(row.data)
+
+
+def document_of_row(row: Row) -> DocumentRecord:
+    """The document of its row."""
+    return _DOCUMENT.validate_python(row.data)
+
+
+def chain_of_row(row: Row) -> Chain:
+    """The chain of its row."""
+    return _CHAIN.validate_python(row.data)
+
+
+def review_of_row(row: Row) -> ReviewItem:
+    """The review item of its row."""
+    return _REVIEW.validate_python(row.data)
+
+
 def _revision(row: Row | None) -> int | None:
     return None if row is None else row.revision
 
 
 def _versioned_document(row: Row) -> Versioned[DocumentRecord]:
-    return Versioned(_DOCUMENT.validate_python(row.data), row.revision)
+    return Versioned(document_of_row(row), row.revision)
 
 
 def _document_key(number: int) -> str:

@@ -193,3 +193,8 @@ class ReviewItem:
     status: str = "open"
     source: str = ""
     """Of an identity message: the feed that it came from."""
+
+    @property
+    def waits(self) -> bool:
+        """True while a person has something to do; « redriving »: a redrive was broken off."""
+        return self.status in ("open", "redriving")

@@ -12,8 +12,7 @@ from typing import Final
 
 from pfi.errors import PfiError
 from pfi.journey.accounts import Held, bodies_missing
-from pfi.journey.holdings import mail_of_row
-from pfi.journey.ledger import OPEN_REVIEWS, Ledger, under_way
+from pfi.journey.ledger import OPEN_REVIEWS, Ledger, mails_under_way, review_of_row
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
 from pfi.journey.ports import Ports
 from pfi.journey.records import MailRecord
@@ -22,7 +21,6 @@ MOST: Final = 2_000
 """Mails renewed by one run; so many have fifteen days to follow each other."""
 _SHARE: Final = 0.8
 """Of the time that the function may take: the last mail must still fit into the rest."""
-_WAITING: Final = frozenset({"open", "redriving"})
 
 
 def retain(ports: Ports, mail_days: int) -> Iterator[Outcome]:
@@ -64,19 +62,15 @@ class _Run:
 
     def _needed(self) -> list[MailRecord]:
         """Mails without an end, mails in review; what is younger cannot have old bodies."""
-        found = {mail.mail: mail for mail in (*self._under_way(), *self._in_review())}
+        mails = (*mails_under_way(self.ports.table), *self._in_review())
+        found = {mail.mail: mail for mail in mails}
         old = (mail for mail in found.values() if mail.received_at <= self.before)
         return sorted(old, key=lambda mail: (mail.received_at, mail.mail))
-
-    def _under_way(self) -> Iterator[MailRecord]:
-        for digit in "0123456789abcdef":
-            yield from map(mail_of_row, self.ports.table.indexed(under_way(digit)))
 
     def _in_review(self) -> Iterator[MailRecord]:
         """An item may be about an identity message, or about bytes that no row ever named."""
         rows = self.ports.table.indexed(OPEN_REVIEWS)
-        waiting = [row for row in rows if row.data["status"] in _WAITING]
-        mails = {row.pk.partition("#")[2] for row in waiting}
+        mails = {item.mail for item in map(review_of_row, rows) if item.waits}
         for mail in sorted(mails):
             if known := self.ledger.mail(mail):
                 yield known.record
