@@ -80,9 +80,9 @@ audit: install ## known weaknesses of what the locks name; ends badly when it ca
 	@$(BIN)/python -m infra.local.supply_chain audit
 
 lock: ## write the three locks again, with hashes and without index addresses
-	$(BIN)/uv pip compile pyproject.toml --group laptop --group infra --group dev --group docs --universal \
+	$(BIN)/uv pip compile pyproject.toml --extra speed --group laptop --group infra --group dev --group docs --universal \
 	  --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -q -o requirements-dev.txt
-	$(BIN)/uv pip compile pyproject.toml --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
+	$(BIN)/uv pip compile pyproject.toml --extra speed --python-version 3.13 --python-platform aarch64-manylinux_2_28 \
 	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -q -o requirements-function.txt
 	echo "$$($(BIN)/uv --version | awk '{print "uv==" $$2}')" | $(BIN)/uv pip compile - --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements-uv.txt
