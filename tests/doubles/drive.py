@@ -8,6 +8,7 @@ from pfi.errors import PfiError
 from pfi.ins.identity import PatientRecord
 from pfi.journey.collect import collect
 from pfi.journey.forward import forward
+from pfi.journey.jobs import ReadMail
 from pfi.journey.ledger import Ledger
 from pfi.journey.match import match
 from pfi.journey.outcome import Outcome
@@ -66,15 +67,29 @@ class Drive:
         return found
 
     def arrive(self) -> None:
-        while self.ports.store.arrivals:
-            key = self.ports.store.arrivals.pop(0)
+        """Events of the store: mails are read, then their dossiers are matched."""
+        store = self.ports.store
+        while store.arrivals:
+            key = store.arrivals.pop(0)
             self.outcomes.append(parse(Arrival(key, key.split("/")[1]), self.ports))
+
+    def _match_read(self) -> bool:
+        """Match what was read; what fails comes back, as SQS would bring it."""
+        announced, self.ports.store.read = self.ports.store.read, []
+        for key in announced:
+            _, seal, mailbox, _ = key.split("/")
+            try:
+                self.outcomes.append(match(ReadMail(key, mailbox, seal), self.ports))
+            except PfiError as error:
+                self.failures.append(error)
+                self.ports.store.read.append(key)
+        return bool(announced)
 
     def work(self, rounds: int = 50, pause_s: float = 60) -> None:
         """Run all queues; a failed job comes back later, as SQS would do."""
         for _ in range(rounds):
             self.arrive()
-            busy = False
+            busy = self._match_read()
             for step, run in STEPS.items():
                 queue = self.ports.jobs.queues[step]
                 for _ in range(len(queue)):
@@ -86,7 +101,7 @@ class Drive:
                         self.failures.append(error)
                         queue.append(job)
             self._review()
-            if not busy and not self.ports.store.arrivals:
+            if not (busy or self.ports.store.arrivals or self.ports.store.read):
                 return
             self.clock.advance(pause_s)
 

@@ -1,7 +1,7 @@
 """Ports in memory: a table with revisions, a store, queues, a mailbox, a relay, a DPI."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -10,11 +10,14 @@ from typing import Any
 from pfi.adapters.csv_patients import ListedPatients
 from pfi.errors import Unavailable
 from pfi.journey.jobs import Job
-from pfi.journey.ports import MailGone, Put, Row
+from pfi.journey.keys import document_key
+from pfi.journey.ports import Change, MailGone, Put, Row
 from pfi.journey.records import Dossier
 from pfi.journey.settings import Settings
 from pfi.mail.outbound import Outgoing
 from pfi.names import Reason, Step
+
+_NONE = object()
 
 
 class MemoryTable:
@@ -29,22 +32,38 @@ class MemoryTable:
         self.calls += 1
         return self.rows.get((pk, sk))
 
+    def get_all(self, *keys: tuple[str, str]) -> tuple[Row | None, ...]:
+        self.calls += 1
+        return tuple(self.rows.get(key) for key in keys)
+
     def partition(self, pk: str, prefix: str = "") -> tuple[Row, ...]:
         self.calls += 1
         found = [r for (p, s), r in self.rows.items() if p == pk and s.startswith(prefix)]
         return tuple(sorted(found, key=lambda row: row.sk))
 
-    def write(self, *puts: Put) -> bool:
+    def write(self, *writes: Put | Change) -> bool:
         self.calls += 1
-        for put in puts:
-            known = self.rows.get((put.pk, put.sk))
-            if (known.revision if known else None) != put.revision:
-                return False
-        for put in puts:
-            row = Row(put.pk, put.sk, (put.revision or 0) + 1, dict(put.data))
-            self.rows[put.pk, put.sk] = row
-            self.places[put.pk, put.sk] = put.index
+        rows = [self._written(each) for each in writes]
+        if None in rows:
+            return False
+        for write, row in zip(writes, rows, strict=True):
+            assert row is not None
+            self.rows[row.pk, row.sk] = row
+            if isinstance(write, Put):
+                self.places[row.pk, row.sk] = write.index
         return True
+
+    def _written(self, write: Put | Change) -> Row | None:
+        """The row as it will be; None when the condition fails."""
+        known = self.rows.get((write.pk, write.sk))
+        if isinstance(write, Put):
+            same = (known.revision if known else None) == write.revision
+            new = Row(write.pk, write.sk, (write.revision or 0) + 1, dict(write.data))
+            return new if same else None
+        if known is None or any(known.data.get(k, _NONE) != v for k, v in write.found.items()):
+            return None
+        data = {**known.data, **write.fields}
+        return Row(write.pk, write.sk, known.revision + 1, data)
 
     def indexed(self, pk: str) -> Iterator[Row]:
         found = [(at[1], key) for key, at in self.places.items() if at and at[0] == pk]
@@ -52,13 +71,15 @@ class MemoryTable:
 
 
 class MemoryStore:
-    """Bytes by key; `arrivals` are the keys whose creation announces a mail. An object is as old as
-    its last copy; `expire` is the lifecycle of the bucket."""
+    """Bytes by key; `arrivals` are the keys whose creation announces a mail, `read` those that
+    announce a dossier. An object is as old as its last copy; `expire` is the lifecycle of the
+    bucket."""
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.dossiers: dict[str, Dossier] = {}
         self.arrivals: list[str] = []
+        self.read: list[str] = []
         self.stored_at: dict[str, datetime] = {}
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
@@ -66,8 +87,8 @@ class MemoryStore:
         self.stored_at[key] = self.now()
 
     def _keys(self, prefix: str = "") -> list[str]:
-        dossiers = (f"documents/{mail}/dossier.json" for mail in self.dossiers)
-        return sorted(key for key in (*self.objects, *dossiers) if key.startswith(prefix))
+        keys = dict.fromkeys((*self.objects, *self.dossiers))
+        return sorted(key for key in keys if key.startswith(prefix))
 
     def renew(self, prefix: str, older_than: datetime) -> dict[str, bool]:
         found = {key: self.stored_at[key] < older_than for key in self._keys(prefix)}
@@ -79,8 +100,7 @@ class MemoryStore:
         last = self.now() - timedelta(days=days)
         for key in [key for key in self._keys() if self.stored_at[key] <= last]:
             self.objects.pop(key, None)
-            if key.endswith("dossier.json"):
-                del self.dossiers[key.split("/")[1]]
+            self.dossiers.pop(key, None)
 
     def put_mail(self, mailbox: str, mail: str, raw: bytes) -> str:
         key = f"incoming/{mailbox}/{mail}.eml"
@@ -94,22 +114,32 @@ class MemoryStore:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
         return self.objects[key]
 
-    def put_document(self, mail: str, number: int, content: bytes) -> None:
-        key = f"documents/{mail}/{number:04}.xml"
-        self.objects[key] = content
+    def arrived(self, key: str) -> tuple[bytes, datetime]:
+        return self.get(key), self.stored_at.get(key) or self.now()
+
+    def put_dossier(
+        self, key: str, dossier: Dossier, contents: Sequence[bytes] = (), *, anew: bool = False
+    ) -> bool:
+        if key in self.dossiers and not anew:
+            return False
+        alone = len(contents) == 1
+        for number, content in enumerate(contents, start=1):
+            own = key if alone else document_key(key, number)
+            self.objects[own] = content
+            self._stored(own)
+        self.dossiers[key] = dossier
         self._stored(key)
+        self.read.append(key)
+        return True
 
-    def document(self, mail: str, number: int) -> bytes:
-        return self.get(f"documents/{mail}/{number:04}.xml")
-
-    def put_dossier(self, mail: str, dossier: Dossier) -> None:
-        self.dossiers[mail] = dossier
-        self._stored(f"documents/{mail}/dossier.json")
-
-    def dossier(self, mail: str) -> Dossier:
-        if mail not in self.dossiers:
+    def dossier(self, key: str) -> Dossier:
+        if key not in self.dossiers:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
-        return self.dossiers[mail]
+        return self.dossiers[key]
+
+    def document(self, key: str, number: int) -> tuple[Dossier, bytes]:
+        alone = key in self.objects
+        return self.dossier(key), self.get(key if alone else document_key(key, number))
 
 
 class MemoryJobs:

@@ -3,12 +3,13 @@
 import hashlib
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from pfi.errors import Misconfigured, OutcomeUnknown, Refused, Unavailable
-from pfi.journey.ports import MailGone, Put, Row
+from pfi.journey.ports import Change, MailGone, Put, Row
+from pfi.journey.records import Dossier
 from pfi.mail.outbound import Outgoing
 from pfi.names import Reason
 from tests.doubles.memory import MemoryStore, MemoryTable, ack
@@ -28,9 +29,9 @@ class WatchedTable(MemoryTable):
         rows = self.partitions.get(pk, {})
         return tuple(rows[sk] for sk in sorted(rows) if sk.startswith(prefix))
 
-    def write(self, *puts: Put) -> bool:
-        before = {(put.pk, put.sk): self.rows.get((put.pk, put.sk)) for put in puts}
-        if not super().write(*puts):
+    def write(self, *writes: Put | Change) -> bool:
+        before = {(each.pk, each.sk): self.rows.get((each.pk, each.sk)) for each in writes}
+        if not super().write(*writes):
             return False
         for place, old in before.items():
             row = self.rows[place]
@@ -40,7 +41,7 @@ class WatchedTable(MemoryTable):
 
 
 class EventfulStore(MemoryStore):
-    """The store double; each new object under `incoming/` makes an event."""
+    """The store double; each new mail and each new dossier makes an event."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -50,6 +51,14 @@ class EventfulStore(MemoryStore):
         key = super().put_mail(mailbox, mail, raw)
         self.created(key)
         return key
+
+    def put_dossier(
+        self, key: str, dossier: Dossier, contents: Sequence[bytes] = (), *, anew: bool = False
+    ) -> bool:
+        stored = super().put_dossier(key, dossier, contents, anew=anew)
+        if stored:
+            self.created(key)
+        return stored
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """The ports that one worker sees: the doubles, with a fault drawn at every call."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from pfi.errors import OutcomeUnknown, PfiError, Unavailable
 from pfi.ins.identity import PatientRecord, Traits
 from pfi.journey.jobs import Job
-from pfi.journey.ports import Patients, Put, Row
+from pfi.journey.ports import Change, Patients, Put, Row
 from pfi.journey.records import Dossier
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
 from pfi.mail.outbound import Outgoing
@@ -104,10 +104,13 @@ class FaultyTable:
     def get(self, pk: str, sk: str) -> Row | None:
         return self._calls("table.get", lambda: self._table.get(pk, sk))
 
+    def get_all(self, *keys: tuple[str, str]) -> tuple[Row | None, ...]:
+        return self._calls("table.get_all", lambda: self._table.get_all(*keys))
+
     def partition(self, pk: str, prefix: str = "") -> tuple[Row, ...]:
         return self._calls("table.partition", lambda: self._table.partition(pk, prefix))
 
-    def write(self, *puts: Put) -> bool:
+    def write(self, *puts: Put | Change) -> bool:
         written = False
 
         def effect() -> bool:
@@ -133,17 +136,22 @@ class FaultyStore:
     def get(self, key: str) -> bytes:
         return self._calls("store.get", lambda: self._store.get(key))
 
-    def put_document(self, mail: str, number: int, content: bytes) -> None:
-        self._calls("store.put_document", lambda: self._store.put_document(mail, number, content))
+    def arrived(self, key: str) -> tuple[bytes, datetime]:
+        return self._calls("store.arrived", lambda: self._store.arrived(key))
 
-    def document(self, mail: str, number: int) -> bytes:
-        return self._calls("store.document", lambda: self._store.document(mail, number))
+    def put_dossier(
+        self, key: str, dossier: Dossier, contents: Sequence[bytes] = (), *, anew: bool = False
+    ) -> bool:
+        return self._calls(
+            "store.put_dossier",
+            lambda: self._store.put_dossier(key, dossier, contents, anew=anew),
+        )
 
-    def put_dossier(self, mail: str, dossier: Dossier) -> None:
-        self._calls("store.put_dossier", lambda: self._store.put_dossier(mail, dossier))
+    def dossier(self, key: str) -> Dossier:
+        return self._calls("store.dossier", lambda: self._store.dossier(key))
 
-    def dossier(self, mail: str) -> Dossier:
-        return self._calls("store.dossier", lambda: self._store.dossier(mail))
+    def document(self, key: str, number: int) -> tuple[Dossier, bytes]:
+        return self._calls("store.document", lambda: self._store.document(key, number))
 
 
 class FaultyPatients:

@@ -222,14 +222,17 @@ class Simulation:
         body = json.dumps({"Records": [{"s3": {"object": {"key": quote_plus(key)}}}]})
         late = self.calls.fault("late_event")
         wait = self.world.rng.uniform(30, 400) if late else self.world.rng.uniform(0, 2)
-        self.queues.live[Step.PARSE].put(self.queues.message(body, {}, wait))
+        step = Step.MATCH if key.startswith("documents/") else Step.PARSE
+        self.queues.live[step].put(self.queues.message(body, {}, wait))
 
     def _digest_of(self, body: str) -> tuple[str, int | None]:
         job = json.loads(body)
         if "mail" in job:
             return job["mail"], job.get("document")
-        key = job["Records"][0]["s3"]["object"]["key"]
-        return _sha256(self.store.objects[unquote_plus(key)]), None
+        key = unquote_plus(job["Records"][0]["s3"]["object"]["key"])
+        if key.startswith("documents/"):
+            return key.split("/")[1], None
+        return _sha256(self.store.objects[key]), None
 
     # peers
 
@@ -265,8 +268,9 @@ class Simulation:
             return lambdas.review_function(review.review)
         if step is Step.PARSE:
             return lambdas.arrival_function(step, parse.parse)
+        if step is Step.MATCH:
+            return lambdas.match_function(step, match.match)
         run: dict[Step, Callable[..., Any]] = {
-            Step.MATCH: match.match,
             Step.PUSH: push.push,
             Step.FORWARD: forward.forward,
         }

@@ -9,7 +9,7 @@ from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from pfi.errors import Unavailable
-from pfi.journey.ports import Put, Row
+from pfi.journey.ports import Change, Put, Row
 from pfi.names import Reason
 
 if TYPE_CHECKING:
@@ -39,6 +39,24 @@ class DynamoTable:
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
         item = answer.get("Item")
         return row_of(item) if item else None
+
+    def get_all(self, *keys: tuple[str, str]) -> tuple[Row | None, ...]:
+        """The rows, None for each that is absent; at most 100."""
+        missing = [{"pk": {"S": pk}, "sk": {"S": sk}} for pk, sk in dict.fromkeys(keys)]
+        found: dict[tuple[str, str], Row] = {}
+        try:
+            while missing:
+                asked = {self.name: {"Keys": missing, "ConsistentRead": True}}
+                answer = self.client.batch_get_item(RequestItems=asked)  # type: ignore[arg-type]  # built as dict
+                for row in map(row_of, answer["Responses"].get(self.name, ())):
+                    found[row.pk, row.sk] = row
+                left = answer["UnprocessedKeys"].get(self.name)
+                if left and len(left["Keys"]) == len(missing):
+                    raise Unavailable(Reason.STORE_UNAVAILABLE)  # throttled
+                missing = list(left["Keys"]) if left else []  # type: ignore[arg-type]  # as asked
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+        return tuple(found.get(key) for key in keys)
 
     def partition(self, pk: str, prefix: str = "") -> tuple[Row, ...]:
         """Rows of a partition in sort-key order, over as many pages as it takes."""
@@ -71,15 +89,13 @@ class DynamoTable:
         except (ClientError, BotoCoreError):
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
 
-    def write(self, *puts: Put) -> bool:
+    def write(self, *writes: Put | Change) -> bool:
         """All or nothing; False when one condition fails."""
         try:
-            if len(puts) == 1:
-                self.client.put_item(**self._put(puts[0]))
+            if len(writes) == 1 and isinstance(writes[0], Put):
+                self.client.put_item(**self._put(writes[0]))
             else:
-                self.client.transact_write_items(
-                    TransactItems=[{"Put": self._put(put)} for put in puts]  # type: ignore[typeddict-item]  # built as dict
-                )
+                self.client.transact_write_items(TransactItems=[self._item(w) for w in writes])
         except ClientError as error:
             if _condition_failed(error):
                 return False
@@ -87,6 +103,11 @@ class DynamoTable:
         except BotoCoreError:
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
         return True
+
+    def _item(self, write: Put | Change) -> Any:
+        if isinstance(write, Put):
+            return {"Put": self._put(write)}
+        return {"Update": {"TableName": self.name, **_update(write)}}
 
     def _put(self, put: Put) -> dict[str, Any]:
         item: dict[str, Any] = {
@@ -108,6 +129,26 @@ def _condition(put: Put) -> dict[str, Any]:
     return {
         "ConditionExpression": "revision = :revision",
         "ExpressionAttributeValues": {":revision": {"N": str(put.revision)}},
+    }
+
+
+def _update(change: Change) -> dict[str, Any]:
+    """Named one by one, for some of the fields are words that DynamoDB keeps for itself."""
+    fields, found = list(change.fields), list(change.found)
+    names = {"#data": "data"}
+    names |= {f"#f{number}": name for number, name in enumerate(fields)}
+    names |= {f"#c{number}": name for number, name in enumerate(found)}
+    values: dict[str, Any] = {":one": {"N": "1"}}
+    values |= {f":f{number}": _TO(change.fields[name]) for number, name in enumerate(fields)}
+    values |= {f":c{number}": _TO(change.found[name]) for number, name in enumerate(found)}
+    sets = [f"#data.#f{number} = :f{number}" for number in range(len(fields))]
+    still = [f"#data.#c{number} = :c{number}" for number in range(len(found))]
+    return {
+        "Key": {"pk": {"S": change.pk}, "sk": {"S": change.sk}},
+        "UpdateExpression": f"SET revision = revision + :one, {', '.join(sets)}",
+        "ConditionExpression": " AND ".join(["attribute_exists(pk)", *still]),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": values,
     }
 
 

@@ -1,6 +1,6 @@
 """The store on S3. Keys are digests and configured ids; bodies are encrypted by the bucket."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -9,6 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 
 from pfi.errors import Unavailable
+from pfi.journey.keys import document_key
 from pfi.journey.records import Dossier
 from pfi.names import Reason
 
@@ -23,6 +24,9 @@ TRUST: Final = "trust/"
 _BYTES: Final = "application/octet-stream"
 _TYPES: Final = {"eml": "message/rfc822", "json": "application/json"}
 _DOSSIER: Final = TypeAdapter(Dossier)
+_NOT_MET: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+_HEAD: Final = 65_536
+"""First bytes of a dossier that are read without its document: most dossiers are shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,22 @@ class S3Reader:
         """Bytes of a key; Unavailable when S3 does not answer or the key is gone."""
         try:
             return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
+    def arrived(self, key: str) -> tuple[bytes, datetime]:
+        """Bytes of a key and when they were stored."""
+        try:
+            answer = self.client.get_object(Bucket=self.bucket, Key=key)
+            return answer["Body"].read(), answer["LastModified"]
+        except (ClientError, BotoCoreError):
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+
+    def _head(self, key: str) -> bytes:
+        """The first bytes of a key: all of it when it is short."""
+        try:
+            part = f"bytes=0-{_HEAD - 1}"
+            return self.client.get_object(Bucket=self.bucket, Key=key, Range=part)["Body"].read()
         except (ClientError, BotoCoreError):
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
 
@@ -60,21 +80,27 @@ class S3Store(S3Reader):
         self._put(key, raw, _TYPES["eml"])
         return key
 
-    def put_document(self, mail: str, number: int, content: bytes) -> None:
-        """One CDA, byte for byte."""
-        self._put(_document_key(mail, number), content, _BYTES)
+    def put_dossier(
+        self, key: str, dossier: Dossier, contents: Sequence[bytes] = (), *, anew: bool = False
+    ) -> bool:
+        """One line of JSON. A single document follows it, byte for byte, so that storing both is
+        one event and reading both one call; several are stored beside it, before it."""
+        alone = contents[0] if len(contents) == 1 else b""
+        for number, content in enumerate(() if alone else contents, start=1):
+            self._put(document_key(key, number), content, _BYTES)
+        body = b"".join((_DOSSIER.dump_json(dossier), b"\n", alone))
+        return self._put(key, body, _TYPES["json"], **({} if anew else {"IfNoneMatch": "*"}))
 
-    def document(self, mail: str, number: int) -> bytes:
-        """One CDA, byte for byte."""
-        return self.get(_document_key(mail, number))
-
-    def put_dossier(self, mail: str, dossier: Dossier) -> None:
-        """What parse learnt, as JSON."""
-        self._put(_dossier_key(mail), _DOSSIER.dump_json(dossier), _TYPES["json"])
-
-    def dossier(self, mail: str) -> Dossier:
+    def dossier(self, key: str) -> Dossier:
         """What parse learnt."""
-        return _DOSSIER.validate_json(self.get(_dossier_key(mail)))
+        head = self._head(key)
+        whole = len(head) < _HEAD or b"\n" in head
+        return _DOSSIER.validate_json((head if whole else self.get(key)).partition(b"\n")[0])
+
+    def document(self, key: str, number: int) -> tuple[Dossier, bytes]:
+        """What parse learnt, and one CDA, byte for byte."""
+        line, _, content = self.get(key).partition(b"\n")
+        return _DOSSIER.validate_json(line), content or self.get(document_key(key, number))
 
     def put_message(self, message: str, raw: bytes) -> str:
         """An identity message that waits for a person, byte for byte."""
@@ -109,18 +135,20 @@ class S3Store(S3Reader):
         """A revocation list."""
         self._put(key, content, "application/x-pem-file")
 
-    def _put(self, key: str, content: bytes, content_type: str) -> None:
+    def _put(self, key: str, content: bytes, content_type: str, **terms: str) -> bool:
+        """False when the terms are not met."""
         try:
             self.client.put_object(
-                Bucket=self.bucket, Key=key, Body=content, ContentType=content_type
+                Bucket=self.bucket,
+                Key=key,
+                Body=content,
+                ContentType=content_type,
+                **terms,  # type: ignore[arg-type]  # by name
             )
-        except (ClientError, BotoCoreError):
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _NOT_MET:
+                return False
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
-
-
-def _document_key(mail: str, number: int) -> str:
-    return f"{DOCUMENTS}{mail}/{number:04}.xml"
-
-
-def _dossier_key(mail: str) -> str:
-    return f"{DOCUMENTS}{mail}/dossier.json"
+        except BotoCoreError:
+            raise Unavailable(Reason.STORE_UNAVAILABLE) from None
+        return True

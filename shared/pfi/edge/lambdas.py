@@ -25,13 +25,13 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from pfi.adapters.s3 import INCOMING
+from pfi.adapters.s3 import DOCUMENTS, INCOMING
 from pfi.edge.settings import environment
 from pfi.edge.telemetry import Telemetry
 from pfi.edge.wiring import Services, services
 from pfi.errors import Misconfigured, PfiError, Unreadable
 from pfi.journey.collect import by_age, collect
-from pfi.journey.jobs import Job, load
+from pfi.journey.jobs import Job, ReadMail, load
 from pfi.journey.outcome import Log, Metric, Outcome
 from pfi.journey.parse import Arrival
 from pfi.journey.review import DeadLetter
@@ -62,6 +62,18 @@ def arrival_function(step: Step, run: Callable[[Arrival, Services], Outcome]) ->
         if not arrivals:
             return (Outcome(Log.EVENT_IGNORED),)
         return tuple(run(arrival, ports) for arrival in arrivals)
+
+    return _queue_function(step, work)
+
+
+def match_function(step: Step, run: Callable[[Job | ReadMail, Services], Outcome]) -> Handler:
+    """A Lambda fed by jobs, and by ObjectCreated events of dossiers, through one queue."""
+
+    def work(record: SQSRecord, ports: Services) -> Iterable[Outcome]:
+        if not is_event(record.body):
+            return (run(load(record.body), ports),)
+        read = list(read_mails_of(record.body))
+        return tuple(run(each, ports) for each in read) or (Outcome(Log.EVENT_IGNORED),)
 
     return _queue_function(step, work)
 
@@ -195,6 +207,19 @@ def arrivals_of(body: str) -> Iterable[Arrival]:
             yield Arrival(key, mailbox if name else "")
 
 
+def read_mails_of(body: str) -> Iterable[ReadMail]:
+    """Dossiers announced by an S3 event: ``documents/<digest>/<mailbox>/dossier.json``."""
+    for key in _keys_of(body):
+        parts = key.removeprefix(DOCUMENTS).split("/")
+        if key.startswith(DOCUMENTS) and len(parts) == 3 and _is_digest(parts[0]):
+            yield ReadMail(key, mailbox=parts[1], seal=parts[0])
+
+
+def is_event(body: str) -> bool:
+    """Whether a message is of S3, and not a job of ours."""
+    return not body.startswith('{"v"')
+
+
 def _keys_of(body: str) -> list[str]:
     """The objects that an S3 event announces."""
     try:
@@ -237,10 +262,11 @@ def _subjects(body: str) -> Iterable[tuple[str, int | None, str | None]]:
     else:
         return [(job.mail, job.document, None)]
     try:
-        arrivals = list(arrivals_of(body))
+        arrivals = [_arrived(each) for each in arrivals_of(body)]
+        read = [(each.seal, None, each.mailbox) for each in read_mails_of(body)]
     except Unreadable:
-        arrivals = []
-    return [_arrived(each) for each in arrivals] or [(_digest_of(body), None, None)]
+        arrivals, read = [], []
+    return [*arrivals, *read] or [(_digest_of(body), None, None)]
 
 
 def _arrived(arrival: Arrival) -> tuple[str, int | None, str | None]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Final
 
 from pfi.hl7.ack import Ack, Verdict
 from pfi.journey.chains import Link
-from pfi.journey.records import DocumentRecord
-from pfi.names import Integration, Reason
+from pfi.journey.records import DocumentRecord, MailRecord, MailState
+from pfi.names import Integration, Leg, Reason, Route
 
 ENDS: Final[Mapping[Verdict, tuple[Integration, Reason | None]]] = {
     Verdict.INTEGRATED: (Integration.INTEGRATED, None),
@@ -61,3 +62,18 @@ def as_unknown(document: DocumentRecord) -> DocumentRecord:
     """The DPI may hold it, and nobody can tell."""
     reason = Reason.DPI_OUTCOME_UNKNOWN.value
     return replace(document, integration=Integration.UNKNOWN, reason=reason, busy_until=None)
+
+
+def settled_with(mail: MailRecord, document: DocumentRecord, now: datetime) -> MailRecord | None:
+    """The mail that ends with its only document: integrated, and nobody waits for an answer.
+
+    `forward` has nothing to do for it (`pfi.journey.settlement` would say the same of its dossier,
+    whose request for an MDN `sent` repeats).
+    """
+    alone = mail.state is MailState.DECIDED and mail.documents == 1 and mail.reason is None
+    silent = mail.sent is not None and not mail.sent.mdn
+    untouched = mail.forward is Leg.NOT_OWED and mail.answer is Leg.NOT_OWED
+    integrated = document.integration is Integration.INTEGRATED
+    if not (alone and silent and untouched and integrated):
+        return None
+    return replace(mail, state=MailState.SETTLED, route=Route.INTEGRATED, settled_at=now)

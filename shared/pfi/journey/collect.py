@@ -3,19 +3,23 @@
 INBOX is the to-do list, there is no UID cursor. The bytes go to the store under their SHA-256,
 the ledger commits, and only then is the mail moved: a crash anywhere is repaired by the next
 poll. The arrival of the bytes in the store is the event that starts the journey.
+
+What is known of a mail's place is asked only when it matters: a commit finds out that its place is
+taken. After a poll that did not end well each mail is looked up, and each try is written down
+before it is made, so that one that kills the collector is set aside at last.
 """
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Final
 
 from pfi.errors import Unavailable
 from pfi.journey.jobs import Job
-from pfi.journey.ledger import Ledger, Place, Versioned
-from pfi.journey.outcome import Digest, Log, Metric, Outcome
+from pfi.journey.keys import dossier_key
+from pfi.journey.ledger import Lease, Ledger, Place, Versioned
+from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
 from pfi.journey.ports import Mailbox, MailGone, Ports, Put
 from pfi.journey.records import MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
@@ -40,16 +44,18 @@ def collect(mailbox: MailboxSettings, owner: str, ports: Ports) -> Iterator[Outc
     """Poll one mailbox once, under its lease."""
     ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
     operator = ports.settings.operator
-    if not ledger.lease(mailbox.id, owner, operator.run_budget_s + 2 * operator.timeout_s):
+    lease = ledger.lease(mailbox.id, owner, operator.run_budget_s + 2 * operator.timeout_s)
+    if lease is Lease.BUSY:
         yield Outcome(Log.MAILBOX_BUSY)
         return
-    polled = False
+    polled, unfiled = False, set[int]()
     try:
         with ports.mailbox(mailbox) as session:
-            yield from _Poll(mailbox, session, ledger, ports).run()
+            poll = _Poll(mailbox, session, ledger, ports, lease is Lease.ANEW, unfiled)
+            yield from poll.run()
         polled = True
     finally:
-        ledger.release(mailbox.id, owner, polled=polled)
+        ledger.release(mailbox.id, owner, polled=polled, well=polled and not unfiled)
 
 
 def by_age(ports: Ports) -> list[tuple[MailboxSettings, float]]:
@@ -62,10 +68,14 @@ def by_age(ports: Ports) -> list[tuple[MailboxSettings, float]]:
 
 @dataclass(frozen=True, slots=True)
 class _Poll:
+    """`warned`: the poll before did not end well. `unfiled`: committed, but not moved."""
+
     mailbox: MailboxSettings
     session: Mailbox
     ledger: Ledger
     ports: Ports
+    warned: bool
+    unfiled: set[int] = field(default_factory=set)
 
     def run(self) -> Iterator[Outcome]:
         operator = self.ports.settings.operator
@@ -86,13 +96,18 @@ class _Poll:
 
         Only the head of a long list is looked up: a backlog must not eat the time of the run.
         """
-        validity = self.session.uid_validity
         head = self.session.listing()[: _LOOKED_UP * self.ports.settings.operator.mails_per_run]
-        waiting = [
-            _Waiting(uid, size, self.ledger.place(self.mailbox.id, validity, uid))
-            for uid, size in head
-        ]
+        waiting = [_Waiting(uid, size, self._known(uid)) for uid, size in head]
         return sorted(waiting, key=lambda each: (each.known.record.tries, each.uid))
+
+    def _known(self, uid: int) -> Versioned[Place]:
+        """What is known of its place, which after a good poll is nothing."""
+        if not self.warned:
+            return Versioned(Place(), None)
+        return self._looked_up(uid)
+
+    def _looked_up(self, uid: int) -> Versioned[Place]:
+        return self.ledger.place(self.mailbox.id, self.session.uid_validity, uid)
 
     def _one(self, waiting: _Waiting, *, proven: bool) -> Outcome | None:
         operator = self.ports.settings.operator
@@ -116,16 +131,25 @@ class _Poll:
         return place.tries >= (attempts if proven else attempts * _ALONE)
 
     def _take(self, waiting: _Waiting) -> Outcome | None:
-        tried = self._tried(waiting)
+        tried = self._tried(waiting) if self.warned else waiting.known
         if tried is None:
             return None
         raw = self.session.fetch(waiting.uid, waiting.size)
         seal = hashlib.sha256(raw).hexdigest()
         key = self.ports.store.put_mail(self.mailbox.id, seal, raw)
-        mail = self._commit(waiting, tried, seal, key)
-        with suppress(Unavailable):  # committed: the next poll only moves it
-            self.session.move(waiting.uid, self.ports.settings.operator.processed_folder)
-        return Outcome(Log.MAIL_COLLECTED, {"mail": Digest(mail), "bytes": len(raw)})
+        mail, fresh = self._commit(waiting, tried, seal, key)
+        self._file(waiting.uid)
+        facts: dict[str, Fact] = {"mail": Digest(mail)}
+        if not fresh:
+            return Outcome(Log.MAIL_SEEN, facts)
+        return Outcome(Log.MAIL_COLLECTED, {**facts, "bytes": len(raw)})
+
+    def _file(self, uid: int) -> None:
+        """Committed: should it stay, the next poll only moves it."""
+        try:
+            self.session.move(uid, self.ports.settings.operator.processed_folder)
+        except Unavailable:
+            self.unfiled.add(uid)
 
     def _tried(self, waiting: _Waiting) -> Versioned[Place] | None:
         """Count the attempt before it: a mail that kills the collector is set aside at last."""
@@ -135,17 +159,26 @@ class _Poll:
             return None
         return Versioned(place, (revision or 0) + 1)
 
-    def _commit(self, waiting: _Waiting, tried: Versioned[Place], seal: str, key: str) -> str:
-        """One transaction: the mail exists and its place is known. `parse` may be quicker than we
-        are, the bytes being its event, so the mail's row is read again when it moved."""
-        place = self._place_put(waiting.uid, Place(tried.record.tries, seal), tried.revision)
+    def _commit(
+        self, waiting: _Waiting, tried: Versioned[Place], seal: str, key: str
+    ) -> tuple[str, bool]:
+        """One transaction: the mail exists and its place is known. The usual mail is new, and so is
+        its place; when one of the two is not, both are looked at. `parse` may be quicker than we
+        are, the bytes being its event. False: another poll had committed this very place."""
+        arrived = _arrived(seal, self.mailbox.id, key, self.ports)
+        known: Versioned[MailRecord] | None = None
+        mail, place = seal, tried
         for _ in range(_COMMITS):
-            mail, known = self.ledger.mail_of(self.mailbox.id, seal)
-            record = known.record if known else _arrived(mail, self.mailbox.id, key, self.ports)
+            record = replace(known.record if known else arrived, mail=mail)
             record = replace(record, copies=record.copies + 1)
             put = self.ledger.mail_put(record, known.revision if known else None)
-            if self.ledger.write(put, place):
-                return mail
+            seen = replace(place.record, mail=seal)
+            if self.ledger.write(put, self._place_put(waiting.uid, seen, place.revision)):
+                return mail, True
+            mail, known = self.ledger.mail_of(self.mailbox.id, seal)
+            place = self._looked_up(waiting.uid)
+            if place.record.mail is not None:
+                return mail, False
         raise Unavailable(Reason.STORE_UNAVAILABLE)
 
     def _set_aside(self, waiting: _Waiting, reason: Reason) -> Outcome:
@@ -174,4 +207,11 @@ class _Poll:
 
 
 def _arrived(mail: str, mailbox: str, key: str, ports: Ports) -> MailRecord:
-    return MailRecord(mail=mail, mailbox=mailbox, key=key, received_at=ports.now())
+    """`mail` is the digest of its bytes, until another mailbox turns out to have them too."""
+    return MailRecord(
+        mail=mail,
+        mailbox=mailbox,
+        key=key,
+        received_at=ports.now(),
+        dossier=dossier_key(mailbox, mail),
+    )

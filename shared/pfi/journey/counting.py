@@ -8,7 +8,7 @@ from typing import Final
 
 from pfi.journey.outcome import Configured, Fact, Metric
 from pfi.journey.settings import MailboxSettings, Settings
-from pfi.mail.rules import trusted
+from pfi.mail.rules import within
 from pfi.names import Reason, Route, SenderClass
 
 Counted = tuple[dict[str, Fact], dict[Metric, float]]
@@ -37,8 +37,10 @@ def counted(
 
 
 def sender_class(sender: str, settings: Settings) -> SenderClass:
-    """The class whose domains the settings list; of several the first that lists it."""
-    found = (each.kind for each in settings.senders if trusted(sender, each.suffixes))
+    """The class whose domains the settings list; of several the first that lists it. `sender` is
+    an address or its domain."""
+    domain = sender.rpartition("@")[2].lower()
+    found = (each.kind for each in settings.senders if within(domain, each.suffixes))
     return next(found, SenderClass.OTHER)
 
 

@@ -46,7 +46,7 @@ def forward(job: Job, ports: Ports) -> Outcome:
     mailbox = ports.settings.mailbox(known.record.mailbox)
     if mailbox is None:
         raise Misconfigured(Reason.SETTING_MISSING)
-    dossier = ports.store.dossier(job.mail)
+    dossier = ports.store.dossier(known.record.dossier_key)
     reason = known.record.reason
     owed = settle(dossier.facts, reason, endings(documents), mailbox, ports.settings)
     return _Forward(known, documents, dossier, owed, mailbox, ledger, ports).run()

@@ -13,6 +13,17 @@ def digest(*parts: str) -> str:
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
 
 
+def dossier_key(mailbox: str, seal: str) -> str:
+    """Where what was read of these bytes (SHA-256) for this mailbox is stored, told by them alone:
+    the same bytes say another thing to another mailbox."""
+    return f"documents/{seal}/{mailbox}/dossier.json"
+
+
+def document_key(dossier: str, number: int) -> str:
+    """Where a document lies that is stored beside its dossier."""
+    return f"{dossier.rpartition('/')[0]}/{number:04}.xml"
+
+
 def same_mail(mailbox: MailboxSettings, dossier: Dossier) -> str:
     """Message-ID + archive in one mailbox: the identity of a mail for its sender (Q-29).
 

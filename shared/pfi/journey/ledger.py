@@ -10,16 +10,17 @@ carries one document identifier), ``PLACE#<mailbox>`` (what was seen in the mail
 Keys are digests, numbers and configured ids.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
 from pfi.journey.chains import Chain
 from pfi.journey.keys import digest
-from pfi.journey.ports import Put, Row, Table
+from pfi.journey.ports import Change, Put, Row, Table
 from pfi.journey.records import DocumentRecord, MailRecord, MailState, ReviewItem
 
 T = TypeVar("T")
@@ -46,6 +47,24 @@ class Place:
 
     tries: int = 0
     mail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InHand:
+    """What a push needs to know."""
+
+    mail: Versioned[MailRecord] | None
+    document: Versioned[DocumentRecord] | None
+    chains: Mapping[str, Versioned[Chain]]
+
+
+class Lease(StrEnum):
+    """A mailbox for a while: taken, or busy in the hands of another collector. `ANEW`: the poll
+    before this one did not come to a good end."""
+
+    TAKEN = "taken"
+    ANEW = "anew"
+    BUSY = "busy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +104,29 @@ class Ledger:
         """Change a mail; False when somebody else changed it since it was read."""
         return self.write(self.mail_put(replace(known.record, **changes), known.revision))
 
-    def write(self, *puts: Put) -> bool:
+    def mail_change(self, record: MailRecord, was: MailState, *fields: str) -> Change:
+        """The write of these fields of a mail that is in that state still, to be combined with
+        others. It needs no look at the row; that of another mailbox is left alone."""
+        data = _MAIL.dump_python(record, mode="json")
+        found = {"state": was.value, "mailbox": record.mailbox}
+        return Change(f"MAIL#{record.mail}", "MAIL", found, {name: data[name] for name in fields})
+
+    def write(self, *writes: Put | Change) -> bool:
         """All or nothing."""
-        return self.table.write(*puts)
+        return self.table.write(*writes)
 
     # documents
+
+    def in_hand(self, mail: str, number: int, chains: tuple[str, ...]) -> "InHand":
+        """A mail, one of its documents and these chains, in one call."""
+        own = (f"MAIL#{mail}", "MAIL"), (f"MAIL#{mail}", _document_key(number))
+        keys = ((f"CHAIN#{each}", "CHAIN") for each in chains)
+        found, document, *links = self.table.get_all(*own, *keys)
+        return InHand(
+            None if found is None else Versioned(mail_of_row(found), found.revision),
+            None if document is None else _versioned_document(document),
+            {key: _versioned_chain(row) for key, row in zip(chains, links, strict=True)},
+        )
 
     def documents(self, mail: str) -> tuple[Versioned[DocumentRecord], ...]:
         """All documents of a mail, in order."""
@@ -110,10 +147,7 @@ class Ledger:
 
     def chain(self, key: str) -> Versioned[Chain]:
         """The chain of a document identifier, empty when never seen."""
-        row = self.table.get(f"CHAIN#{key}", "CHAIN")
-        if row is None:
-            return Versioned(Chain(), None)
-        return Versioned(chain_of_row(row), row.revision)
+        return _versioned_chain(self.table.get(f"CHAIN#{key}", "CHAIN"))
 
     def chain_put(self, key: str, chain: Chain, revision: int | None) -> Put:
         """The write of a chain."""
@@ -145,23 +179,26 @@ class Ledger:
         data = {"tries": place.tries, "mail": place.mail}
         return self._put(f"PLACE#{mailbox}", f"{uid_validity}#{uid}", data, revision)
 
-    def lease(self, mailbox: str, owner: str, seconds: float) -> bool:
-        """Take the mailbox for a while; False when another collector holds it."""
+    def lease(self, mailbox: str, owner: str, seconds: float) -> Lease:
+        """Take the mailbox for a while. Of a poll that died no row says that it ended well."""
         row = self.table.get(f"LEASE#{mailbox}", "LEASE")
         now = self.now()
         if row is not None and datetime.fromisoformat(row.data["until"]) > now:
-            return False
+            return Lease.BUSY
         until = (now + timedelta(seconds=seconds)).isoformat()
         polled = row.data["polled_at"] if row is not None else now.isoformat()
         data = {"owner": owner, "until": until, "polled_at": polled}
-        return self.write(self._put(f"LEASE#{mailbox}", "LEASE", data, _revision(row)))
+        if not self.write(self._put(f"LEASE#{mailbox}", "LEASE", data, _revision(row))):
+            return Lease.BUSY
+        return Lease.TAKEN if row is None or row.data.get("well") else Lease.ANEW
 
-    def release(self, mailbox: str, owner: str, *, polled: bool) -> None:
-        """Give the mailbox back, if it is still ours, and note a complete poll."""
+    def release(self, mailbox: str, owner: str, *, polled: bool, well: bool) -> None:
+        """Give the mailbox back, if it is still ours, and note a complete poll; `well`: each mail
+        that it took was filed too."""
         row = self.table.get(f"LEASE#{mailbox}", "LEASE")
         if row is not None and row.data["owner"] == owner:
             now = self.now().isoformat()
-            data = {**row.data, "until": now} | ({"polled_at": now} if polled else {})
+            data = {**row.data, "until": now, "well": well} | ({"polled_at": now} if polled else {})
             self.write(self._put(f"LEASE#{mailbox}", "LEASE", data, row.revision))
 
     def poll_age(self, mailbox: str) -> float:
@@ -188,10 +225,14 @@ class Ledger:
 
     def claim(self, same: str, mail: str) -> str:
         """The mail that first carried this Message-ID and archive: `mail`, if none did before."""
-        if self.write(self._put(f"SAME#{same}", "SAME", {"mail": mail}, None)):
+        if self.write(self.claim_put(same, mail)):
             return mail
         row = self.table.get(f"SAME#{same}", "SAME")
         return mail if row is None else str(row.data["mail"])
+
+    def claim_put(self, same: str, mail: str) -> Put:
+        """The write of that claim, to be combined with others."""
+        return self._put(f"SAME#{same}", "SAME", {"mail": mail}, None)
 
     def sent_by_us(self, message_id: str) -> str | None:
         """The mail for which we sent this Message-ID, None when it is not ours."""
@@ -286,6 +327,10 @@ def review_of_row(row: Row) -> ReviewItem:
 
 def _revision(row: Row | None) -> int | None:
     return None if row is None else row.revision
+
+
+def _versioned_chain(row: Row | None) -> Versioned[Chain]:
+    return Versioned(Chain(), None) if row is None else Versioned(chain_of_row(row), row.revision)
 
 
 def _versioned_document(row: Row) -> Versioned[DocumentRecord]:

@@ -3,16 +3,23 @@
 A mail is whole-or-fallback before the first MDM (Q-19): one document that fails identity sends
 the whole mail to a person. Deciding all documents in one job makes that a single transaction;
 a job per document would need a second meeting point (docs/decisions/0004).
+
+The usual mail was collected once, of documents that nobody has heard of, of a patient who is known:
+one transaction says so, and fails when any of it is not true. Then each thing is looked at in turn
+(docs/decisions/0025).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import partial
+from typing import Any, Final
 
 from pfi.errors import Misconfigured, Unavailable
 from pfi.ins.concordance import Decision, traits_to_send
 from pfi.ins.identity import Traits
 from pfi.journey.chains import Chain, Link
+from pfi.journey.counting import counted
 from pfi.journey.grace import may_wait, next_look_s, overtaken
 from pfi.journey.identification import (
     document_refusal,
@@ -21,129 +28,270 @@ from pfi.journey.identification import (
     match_policy,
     refusal,
 )
-from pfi.journey.jobs import Job
-from pfi.journey.keys import chain_key, parent_id, version_of
+from pfi.journey.jobs import Job, ReadMail
+from pfi.journey.keys import (
+    chain_key,
+    message_digest,
+    parent_id,
+    patients_of,
+    same_mail,
+    version_of,
+)
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.onward import send_onward
 from pfi.journey.outcome import Digest, Fact, Log, Outcome
-from pfi.journey.ports import Ports
+from pfi.journey.ports import Change, Ports, Put
 from pfi.journey.records import DocumentFacts, DocumentRecord, Dossier, MailRecord, MailState
+from pfi.journey.sending import sent_of
 from pfi.journey.settings import MailboxSettings
-from pfi.names import Integration, Reason, Step
+from pfi.names import Integration, Reason, Route, Step
+
+MOST_AT_ONCE: Final = 40
+"""Documents of a usual mail: with their chains they fit into one transaction of 100 writes."""
+_UNDECIDED: Final = (MailState.RECEIVED, MailState.READ)
 
 
-def match(job: Job, ports: Ports) -> Outcome:
+def match(work: Job | ReadMail, ports: Ports) -> Outcome:
     """Decide each document's identity and write the decisions down, all or nothing."""
     ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
-    known = ledger.mail(job.mail)
+    if isinstance(work, ReadMail):
+        mailbox = _mailbox(work.mailbox, ports)
+        return _Match(work.key, ports.store.dossier(work.key), mailbox, ledger, ports).read(work)
+    known = ledger.mail(work.mail)
     if known is None:
         raise Unavailable(Reason.STORE_UNAVAILABLE)
-    if known.record.state is not MailState.READ:
-        documents = [each.record for each in ledger.documents(job.mail)]
-        send_onward(known.record, documents, ports)
-        return Outcome(Log.MAIL_REPEATED, {"mail": Digest(job.mail)})
-    mailbox = ports.settings.mailbox(known.record.mailbox)
+    if known.record.state not in _UNDECIDED:
+        return _repeated(known.record, ledger, ports)
+    mailbox, key = _mailbox(known.record.mailbox, ports), known.record.dossier_key
+    found = _Match(key, ports.store.dossier(key), mailbox, ledger, ports)
+    return found.one_by_one(known, found.decisions())
+
+
+def _mailbox(name: str, ports: Ports) -> MailboxSettings:
+    mailbox = ports.settings.mailbox(name)
     if mailbox is None:
         raise Misconfigured(Reason.SETTING_MISSING)
-    return _Match(known, mailbox, ledger, ports).run(ports.store.dossier(job.mail))
+    return mailbox
+
+
+def _repeated(record: MailRecord, ledger: Ledger, ports: Ports) -> Outcome:
+    documents = [each.record for each in ledger.documents(record.mail)]
+    send_onward(record, documents, ports)
+    return Outcome(Log.MAIL_REPEATED, {"mail": Digest(record.mail)})
 
 
 @dataclass(frozen=True, slots=True)
 class _Match:
-    known: Versioned[MailRecord]
+    key: str
+    dossier: Dossier
     mailbox: MailboxSettings
     ledger: Ledger
     ports: Ports
 
-    def run(self, dossier: Dossier) -> Outcome:
-        decisions = self._decide(dossier)
-        reason = refusal(dossier.documents, decisions, self._ipp_oid)
-        if self._overtaken(dossier):
-            reason = reason or self._awaited
-        elif reason is not None and (pause := self._pause(dossier, decisions, reason)):
-            return self._again(reason, pause)
-        records = self._records(dossier, decisions, refused=reason)
-        self._close_chains(records)
-        mail = replace(
-            self.known.record,
-            state=MailState.DECIDED,
-            reason=None if reason is None else reason.value,
+    def read(self, work: ReadMail) -> Outcome:
+        """A mail that was just read."""
+        decisions = self.decisions()
+        if self._refusal(decisions) is None and self._fits():
+            outcome = self._at_once(work, decisions)
+            if outcome is not None:
+                return outcome
+        mail, known = self.ledger.mail_of(work.mailbox, work.seal)
+        if known is not None and known.record.state not in _UNDECIDED:
+            return _repeated(known.record, self.ledger, self.ports)
+        return self.one_by_one(known or self._fresh(mail), decisions)
+
+    def _fresh(self, mail: str) -> Versioned[MailRecord]:
+        """Of another producer, or `collect` has not committed it yet."""
+        received_at, key = self.ports.now(), self.dossier.key
+        fresh = MailRecord(mail=mail, mailbox=self.mailbox.id, key=key, received_at=received_at)
+        return Versioned(fresh, None)
+
+    # the usual mail
+
+    def _fits(self) -> bool:
+        """Each document has a chain of its own, and one transaction holds them all."""
+        keys = {chain_key(self.mailbox, each.id) for each in self.dossier.documents}
+        return len(keys) == len(self.dossier.documents) <= MOST_AT_ONCE
+
+    def _at_once(self, work: ReadMail, decisions: Sequence[Decision]) -> Outcome | None:
+        """Nothing was read before: each write says what it takes for granted."""
+        arrived_at = self.dossier.arrived_at or self.ports.now()
+        usual = MailRecord(
+            mail=work.seal, mailbox=work.mailbox, key=self.dossier.key, received_at=arrived_at
         )
+        mail = replace(usual, **self._decided(None))
+        records = self._records(mail, decisions, refused=None)
+        same = same_mail(self.mailbox, self.dossier)
+        writes: list[Put | Change] = [
+            self.ledger.mail_change(mail, usual.state, *self._decided(None))
+        ]
+        writes += [self.ledger.claim_put(same, mail.mail)] if same else []
+        for record, facts in zip(records, self.dossier.documents, strict=True):
+            joined = self._joined(Chain(), mail, record.number, facts)
+            writes.append(self.ledger.chain_put(record.chain, joined, None))
+            writes.append(self.ledger.document_put(record, None))
+        if not self.ledger.write(*writes):
+            return None
+        return self._sent_onward(mail, records)
+
+    # any other mail
+
+    def one_by_one(self, known: Versioned[MailRecord], decisions: Sequence[Decision]) -> Outcome:
+        """Claimed before the chains are joined: a duplicate must never stand in a chain, where its
+        link would hold back every later version and never end."""
+        if known.record.state is MailState.RECEIVED:
+            same, mail = same_mail(self.mailbox, self.dossier), known.record.mail
+            if same and self.ledger.claim(same, mail) != mail:
+                return self._duplicate(known)
+            self._join(known.record)
+        reason = self._refusal(decisions)
+        if self._overtaken(known.record):
+            reason = reason or _awaited(known.record)
+        elif reason is not None and (pause := self._pause(known.record, decisions, reason)):
+            return self._again(known, reason, pause)
+        records = self._records(known.record, decisions, refused=reason)
+        self._close_chains(known.record, records)
         puts = [self.ledger.document_put(record, None) for record in records]
-        if not self.ledger.write(self.ledger.mail_put(mail, self.known.revision), *puts):
-            raise Unavailable(Reason.STORE_UNAVAILABLE)
+        decided = self._advance(known, *puts, **self._decided(reason))
+        return self._sent_onward(decided, records)
+
+    def _join(self, mail: MailRecord) -> None:
+        for number, document in enumerate(self.dossier.documents, start=1):
+            key = chain_key(self.mailbox, document.id)
+            change = partial(self._joined, mail=mail, number=number, document=document)
+            self.ledger.change_chain(key, change)
+
+    def _joined(
+        self, chain: Chain, mail: MailRecord, number: int, document: DocumentFacts
+    ) -> Chain:
+        grace = timedelta(seconds=self.ports.settings.retry.order_grace_s)
+        link = Link(
+            holder=_holder(mail, number),
+            order=chain.place(document.event, mail.received_at, grace),
+            version=version_of(document),
+            masks=document.masks,
+            patients=patients_of(document),
+        )
+        return chain.joined(link)
+
+    def _duplicate(self, known: Versioned[MailRecord]) -> Outcome:
+        route, reason = Route.DUPLICATE, Reason.SAME_MAIL
+        settled: dict[str, Any] = {"route": route, "settled_at": self.ports.now()}
+        told = {**self._decided(reason), "documents": 0, "state": MailState.SETTLED}
+        mail = self._advance(known, **told, **settled)
+        sender = self.dossier.facts.sender
+        facts, counts = counted(route, reason, sender, self.mailbox, self.ports.settings)
+        return Outcome(Log.MAIL_DUPLICATE, {"mail": Digest(mail.mail), **facts}, counts)
+
+    def _advance(self, known: Versioned[MailRecord], *puts: Put, **changes: Any) -> MailRecord:
+        """Change the mail, whose copies `collect` may count meanwhile; another `match` may not
+        win."""
+        current: Versioned[MailRecord] | None = known
+        while current is not None and self._still_ours(current.record, known.record):
+            record = replace(current.record, **changes)
+            if self.ledger.write(self.ledger.mail_put(record, current.revision), *puts):
+                return record
+            current = self.ledger.mail(known.record.mail)
+        raise Unavailable(Reason.STORE_UNAVAILABLE)  # somebody else decided: look again
+
+    def _still_ours(self, now: MailRecord, before: MailRecord) -> bool:
+        return now.state is before.state and now.mailbox == self.mailbox.id
+
+    # the decision
+
+    def _refusal(self, decisions: Sequence[Decision]) -> Reason | None:
+        """Why the mail cannot be integrated: it was not readable, or not of a known patient."""
+        if self.dossier.reason is not None:
+            return Reason(self.dossier.reason)
+        return refusal(self.dossier.documents, decisions, self._ipp_oid)
+
+    def _decided(self, reason: Reason | None) -> dict[str, Any]:
+        """What the mail becomes."""
+        return {
+            "state": MailState.DECIDED,
+            "reason": None if reason is None else reason.value,
+            "documents": len(self.dossier.documents),
+            "message": message_digest(self.dossier.facts.message_id),
+            "sent": sent_of(self.dossier, self.ports.settings),
+            "dossier": self.key,
+        }
+
+    def _sent_onward(self, mail: MailRecord, records: Sequence[DocumentRecord]) -> Outcome:
         send_onward(mail, records, self.ports)
         facts: dict[str, Fact] = {
             "mail": Digest(mail.mail),
             "documents": len(records),
-            "reason": reason,
+            "reason": None if mail.reason is None else Reason(mail.reason),
         }
         return Outcome(Log.MAIL_DECIDED, facts)
 
-    def _pause(self, dossier: Dossier, decisions: Sequence[Decision], reason: Reason) -> int:
+    def _pause(self, mail: MailRecord, decisions: Sequence[Decision], reason: Reason) -> int:
         """Seconds until the patient base is asked again; 0 when the decision stands."""
-        pairs = zip(dossier.documents, decisions, strict=True)
-        reasons = (document_refusal(*pair, self._ipp_oid) for pair in pairs)
-        if not may_wait(dossier.documents, (reason, *reasons)):
+        if self.dossier.reason is not None:
             return 0
-        waited = self.ports.now() - self.known.record.received_at
+        pairs = zip(self.dossier.documents, decisions, strict=True)
+        reasons = (document_refusal(*pair, self._ipp_oid) for pair in pairs)
+        if not may_wait(self.dossier.documents, (reason, *reasons)):
+            return 0
+        waited = self.ports.now() - mail.received_at
         return next_look_s(self.ports.settings.match.grace_s, waited)
 
-    def _again(self, reason: Reason, pause: int) -> Outcome:
+    def _again(self, known: Versioned[MailRecord], reason: Reason, pause: int) -> Outcome:
         """Nothing is decided yet. The job is handed back as a new one: waiting uses up no receive
-        of its message, and the mail stays `read`, so that it is under way for everybody."""
-        record = self.known.record
-        if record.reason != reason.value:
-            self.ledger.save_mail(self.known, reason=reason.value)  # for who looks; it may fail
+        of its message, and the mail is `read`, so that it is under way for everybody."""
+        record = known.record
+        if record.state is MailState.RECEIVED:
+            self._advance(known, **{**self._decided(reason), "state": MailState.READ})
+        elif record.reason != reason.value:
+            self.ledger.save_mail(known, reason=reason.value)  # for who looks; it may fail
         self.ports.jobs.send(Step.MATCH, Job(record.mail), delay_s=pause)
         return Outcome(Log.MAIL_AWAITS_FEED, {"mail": Digest(record.mail), "reason": reason})
 
-    @property
-    def _awaited(self) -> Reason | None:
-        """What a mail that was looked at before was waiting for."""
-        word = self.known.record.reason
-        return None if word is None else Reason(word)
-
-    def _overtaken(self, dossier: Dossier) -> bool:
+    def _overtaken(self, mail: MailRecord) -> bool:
         """The wait is over when somebody else has in hand what replaces or deletes one of the
         documents. Asked only of a mail that waited: all others go by the turns of the chain."""
-        if self._awaited is None:
+        if _awaited(mail) is None:
             return False
-        pairs = enumerate(dossier.documents, start=1)
-        keys = ((chain_key(self.mailbox, each.id), self._holder(number)) for number, each in pairs)
+        pairs = enumerate(self.dossier.documents, start=1)
+        keys = ((chain_key(self.mailbox, x.id), _holder(mail, number)) for number, x in pairs)
         return any(overtaken(self.ledger.chain(key).record, holder) for key, holder in keys)
-
-    def _holder(self, number: int) -> str:
-        return f"{self.known.record.mail}#{number:04}"
 
     @property
     def _ipp_oid(self) -> str:
         return ipp_oid(self.mailbox, self.ports.settings)
 
-    def _decide(self, dossier: Dossier) -> tuple[Decision, ...]:
+    def decisions(self) -> tuple[Decision, ...]:
+        """The identity of each document."""
         policy = match_policy(self.ports.settings)
         return tuple(
             identify(each.identity, self.mailbox.establishment, self.ports.patients, policy)
-            for each in dossier.documents
+            for each in self.dossier.documents
         )
 
     def _records(
-        self, dossier: Dossier, decisions: Sequence[Decision], *, refused: Reason | None
+        self, mail: MailRecord, decisions: Sequence[Decision], *, refused: Reason | None
     ) -> tuple[DocumentRecord, ...]:
-        pairs = enumerate(zip(dossier.documents, decisions, strict=True), start=1)
-        found = [self._record(number, *pair, integrate=not refused) for number, pair in pairs]
-        if refused is not None and refused is self._awaited and not any(x.reason for x in found):
+        pairs = enumerate(zip(self.dossier.documents, decisions, strict=True), start=1)
+        found = [self._record(mail, n, *pair, integrate=not refused) for n, pair in pairs]
+        awaited = refused is not None and refused is _awaited(mail)
+        if refused is not None and awaited and not any(each.reason for each in found):
             return tuple(replace(each, reason=refused.value) for each in found)
         return tuple(found)
 
     def _record(
-        self, number: int, facts: DocumentFacts, decision: Decision, *, integrate: bool
+        self,
+        mail: MailRecord,
+        number: int,
+        facts: DocumentFacts,
+        decision: Decision,
+        *,
+        integrate: bool,
     ) -> DocumentRecord:
         """The decision as the ledger keeps it, with the traits that the message will carry."""
         parent = parent_id(facts, deletions=self._sends_parent_of_deletions)
         reason = document_refusal(facts, decision, self._ipp_oid)
         return DocumentRecord(
-            mail=self.known.record.mail,
+            mail=mail.mail,
             number=number,
             event=facts.event,
             chain=chain_key(self.mailbox, facts.id),
@@ -165,11 +313,11 @@ class _Match:
         target = self.ports.settings.dpi(self.mailbox.dpi)
         return target is not None and target.txa13_on_delete
 
-    def _close_chains(self, records: Sequence[DocumentRecord]) -> None:
+    def _close_chains(self, mail: MailRecord, records: Sequence[DocumentRecord]) -> None:
         """A document that will not be sent must not hold back its replacement."""
         for record in records:
             if record.integration is Integration.NOT_OWED:
-                holder = self._holder(record.number)
+                holder = _holder(mail, record.number)
                 self.ledger.change_chain(record.chain, partial(_released, holder=holder))
                 if record.parent_chain and self.ports.settings.match.grace_s:
                     self._tell_parent(record.parent_chain, record.chain, holder)
@@ -179,6 +327,15 @@ class _Match:
         mine = self.ledger.chain(chain).record.link(holder)
         if mine is not None:
             self.ledger.change_chain(parent, partial(_succeeded, link=mine))
+
+
+def _holder(mail: MailRecord, number: int) -> str:
+    return f"{mail.mail}#{number:04}"
+
+
+def _awaited(mail: MailRecord) -> Reason | None:
+    """What a mail that was looked at before was waiting for."""
+    return None if mail.reason is None else Reason(mail.reason)
 
 
 def _released(chain: Chain, holder: str) -> Chain:

@@ -21,9 +21,15 @@ def send_onward(mail: MailRecord, documents: Iterable[DocumentRecord], ports: Po
         return
     waiting = [each for each in documents if not each.integration.ended]
     for document in waiting:
-        jobs.send(Step.PUSH, Job(mail.mail, document.number), lane)
+        jobs.send(Step.PUSH, push_of(document), lane)
     if not waiting:
         jobs.send(Step.FORWARD, Job(mail.mail))
+
+
+def push_of(document: DocumentRecord) -> Job:
+    """The job of sending one document."""
+    chains = tuple(filter(None, (document.chain, document.parent_chain)))
+    return Job(document.mail, document.number, chains)
 
 
 def close_if_ended(mail: str, documents: Iterable[DocumentRecord], jobs: Jobs) -> None:

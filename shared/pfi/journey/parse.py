@@ -1,26 +1,24 @@
-"""Read an arrived mail: kind, archive, METADATA, CDA headers; one match job, or none.
+"""Read an arrived mail: kind, archive, METADATA, CDA headers; a dossier, or the end of the mail.
 
-The arrival is an ObjectCreated event of the store. A mail dropped there by another producer than
-`collect` has no ledger row yet: it gets one here.
+The arrival is an ObjectCreated event of the store, and so is that of the dossier, which starts
+`match`: a mail that goes on costs no call of the ledger here. One that ends here (technical, or of
+a sender outside the trust space) is written down. A mail dropped into the store by another producer
+than `collect` has no ledger row yet: whoever first writes about it makes one.
 """
 
 import hashlib
 from dataclasses import dataclass, replace
-from datetime import timedelta
-from functools import partial
 
 from pfi.errors import Unavailable
-from pfi.journey.chains import Chain, Link
 from pfi.journey.counting import counted
 from pfi.journey.jobs import Job
-from pfi.journey.keys import chain_key, message_digest, patients_of, same_mail, version_of
+from pfi.journey.keys import dossier_key, message_digest
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.onward import send_onward
 from pfi.journey.outcome import Digest, Fact, Log, Outcome
 from pfi.journey.ports import Ports
 from pfi.journey.reading import Reading, read_mail
-from pfi.journey.records import DocumentFacts, Dossier, MailRecord, MailState, Sent
-from pfi.journey.sending import sent_of
+from pfi.journey.records import Dossier, MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
 from pfi.names import Reason, Route, Step
 
@@ -34,144 +32,117 @@ class Arrival:
 
 
 def parse(arrival: Arrival, ports: Ports) -> Outcome:
-    """Read the mail and write down what it is; repeated, only send the next job again."""
-    ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
-    raw = ports.store.get(arrival.key)
-    mail, known = ledger.mail_of(arrival.mailbox, hashlib.sha256(raw).hexdigest())
-    if known is not None and known.record.state is not MailState.RECEIVED:
-        documents = [each.record for each in ledger.documents(mail)]
-        send_onward(known.record, documents, ports)
-        return Outcome(Log.MAIL_REPEATED, {"mail": Digest(mail)})
+    """Read the mail and store what it is, or write down its end."""
+    raw, stored_at = ports.store.arrived(arrival.key)
+    seal = hashlib.sha256(raw).hexdigest()
     mailbox = ports.settings.mailbox(arrival.mailbox)
     if mailbox is None:
-        ports.jobs.to_review(Step.PARSE, Job(mail), Reason.SETTING_MISSING)
-        return Outcome(Log.JOB_SET_ASIDE, {"mail": Digest(mail), "reason": Reason.SETTING_MISSING})
-    if known is None:
-        fresh = MailRecord(mail=mail, mailbox=mailbox.id, key=arrival.key, received_at=ports.now())
-        known = Versioned(fresh, None)
+        return _of_no_mailbox(arrival, seal, ports)
     reading = read_mail(raw, mailbox, ports.settings)
-    message = message_digest(reading.dossier.facts.message_id)
-    return _Parse(known, mailbox, ledger, ports, message).run(reading)
+    dossier = replace(reading.dossier, key=arrival.key, arrived_at=stored_at)
+    if dossier.route is None:
+        return _store(dossier, reading, dossier_key(mailbox.id, seal), seal, ports)
+    return _ended(dossier, seal, mailbox, ports)
+
+
+def _of_no_mailbox(arrival: Arrival, seal: str, ports: Ports) -> Outcome:
+    mail, _ = _ledger(ports).mail_of(arrival.mailbox, seal)
+    ports.jobs.to_review(Step.PARSE, Job(mail), Reason.SETTING_MISSING)
+    return Outcome(Log.JOB_SET_ASIDE, {"mail": Digest(mail), "reason": Reason.SETTING_MISSING})
+
+
+def _ledger(ports: Ports) -> Ledger:
+    return Ledger(ports.table, ports.now, ports.settings.ledger_days)
+
+
+def _store(dossier: Dossier, reading: Reading, key: str, seal: str, ports: Ports) -> Outcome:
+    """The dossier is the job of `match`. One that is there already was announced; it is written
+    anew only while nothing was decided by it."""
+    if not ports.store.put_dossier(key, dossier, reading.contents):
+        mailbox = key.split("/")[2]
+        _, known = _ledger(ports).mail_of(mailbox, seal)
+        if known is not None and known.record.state is not MailState.RECEIVED:
+            return _repeated(known.record, ports)
+        ports.store.put_dossier(key, dossier, reading.contents, anew=True)
+    if dossier.reason is None:
+        facts: dict[str, Fact] = {"mail": Digest(seal), "documents": len(dossier.documents)}
+        return Outcome(Log.MAIL_READ, facts)
+    return Outcome(Log.MAIL_NOT_READ, {"mail": Digest(seal), "reason": Reason(dossier.reason)})
+
+
+def _repeated(record: MailRecord, ports: Ports) -> Outcome:
+    documents = [each.record for each in _ledger(ports).documents(record.mail)]
+    send_onward(record, documents, ports)
+    return Outcome(Log.MAIL_REPEATED, {"mail": Digest(record.mail)})
+
+
+def _ended(dossier: Dossier, seal: str, mailbox: MailboxSettings, ports: Ports) -> Outcome:
+    ledger = _ledger(ports)
+    mail, known = ledger.mail_of(mailbox.id, seal)
+    if known is not None and known.record.state is not MailState.RECEIVED:
+        return _repeated(known.record, ports)
+    if known is None:
+        fresh = MailRecord(mail=mail, mailbox=mailbox.id, key=dossier.key, received_at=ports.now())
+        known = Versioned(fresh, None)
+    return _End(known, dossier, mailbox, ledger, ports).run()
 
 
 @dataclass(frozen=True, slots=True)
-class _Parse:
+class _End:
     known: Versioned[MailRecord]
+    dossier: Dossier
     mailbox: MailboxSettings
     ledger: Ledger
     ports: Ports
-    message: str
 
     @property
     def mail(self) -> str:
         return self.known.record.mail
 
-    def run(self, reading: Reading) -> Outcome:
-        dossier = reading.dossier
+    def run(self) -> Outcome:
+        dossier = self.dossier
         ours = self.ledger.sent_by_us(dossier.own_message_id) if dossier.own_message_id else None
         if ours is not None:
-            return self._came_back(dossier, ours)
+            return self._came_back(ours)
         if dossier.route is Route.FILED:
-            return self._filed(Log.MAIL_FILED, dossier)
-        if dossier.route is Route.REVIEW:
-            return self._quarantined(dossier)
-        # Claimed before the chains are joined: a duplicate must never stand in a chain, where its
-        # link would hold back every later version and never end.
-        same = same_mail(self.mailbox, dossier)
-        if same and self.ledger.claim(same, self.mail) != self.mail:
-            return self._duplicate(dossier)
-        self._store(reading)
-        return self._advance(dossier)
+            return self._filed(Log.MAIL_FILED)
+        return self._quarantined()
 
-    def _store(self, reading: Reading) -> None:
-        """Bodies before states: a state never points at bytes that are not there."""
-        for number, content in enumerate(reading.contents, start=1):
-            self.ports.store.put_document(self.mail, number, content)
-        self.ports.store.put_dossier(self.mail, reading.dossier)
-        for number, document in enumerate(reading.dossier.documents, start=1):
-            key = chain_key(self.mailbox, document.id)
-            self.ledger.change_chain(key, partial(self._joined, number=number, document=document))
-
-    def _joined(self, chain: Chain, number: int, document: DocumentFacts) -> Chain:
-        grace = timedelta(seconds=self.ports.settings.retry.order_grace_s)
-        order = chain.place(document.event, self.known.record.received_at, grace)
-        return chain.joined(self._link(number, document, order))
-
-    def _link(self, number: int, document: DocumentFacts, order: str) -> Link:
-        return Link(
-            holder=f"{self.mail}#{number:04}",
-            order=order,
-            version=version_of(document),
-            masks=document.masks,
-            patients=patients_of(document),
-        )
-
-    def _advance(self, dossier: Dossier) -> Outcome:
-        state = MailState.READ if dossier.reason is None else MailState.DECIDED
-        record = self._write(
-            state=state,
-            reason=dossier.reason,
-            documents=len(dossier.documents),
-            sent=sent_of(dossier, self.ports.settings),
-        )
-        send_onward(record, (), self.ports)
-        if dossier.reason is not None:
-            facts: dict[str, Fact] = {
-                "mail": Digest(self.mail),
-                "reason": Reason(dossier.reason),
-            }
-            return Outcome(Log.MAIL_NOT_READ, facts)
-        count = len(dossier.documents)
-        return Outcome(Log.MAIL_READ, {"mail": Digest(self.mail), "documents": count})
-
-    def _came_back(self, dossier: Dossier, ours: str) -> Outcome:
+    def _came_back(self, ours: str) -> Outcome:
         """A mail that we sent: a copy of it is filed, its bounce brings its mail to a person."""
-        if dossier.reason != Reason.BOUNCED.value:
-            return self._filed(Log.MAIL_FILED, dossier)
+        if self.dossier.reason != Reason.BOUNCED.value:
+            return self._filed(Log.MAIL_FILED)
         self.ports.jobs.to_review(Step.FORWARD, Job(ours), Reason.BOUNCED)
-        return self._filed(Log.MAIL_BOUNCED, dossier)
+        return self._filed(Log.MAIL_BOUNCED)
 
-    def _filed(self, log: Log, dossier: Dossier) -> Outcome:
-        self._end(Route.FILED, Reason.AUTO_GENERATED.value)
-        return self._ended(log, dossier, Route.FILED, Reason.AUTO_GENERATED)
+    def _filed(self, log: Log) -> Outcome:
+        return self._settled(log, Route.FILED, Reason.AUTO_GENERATED)
 
-    def _quarantined(self, dossier: Dossier) -> Outcome:
-        reason = Reason(dossier.reason) if dossier.reason else Reason.UNEXPECTED
+    def _quarantined(self) -> Outcome:
+        reason = Reason(self.dossier.reason) if self.dossier.reason else Reason.UNEXPECTED
         self.ports.jobs.to_review(Step.PARSE, Job(self.mail), reason)
-        self._end(Route.REVIEW, reason.value, review=True)
-        return self._ended(Log.MAIL_QUARANTINED, dossier, Route.REVIEW, reason)
+        return self._settled(Log.MAIL_QUARANTINED, Route.REVIEW, reason, review=True)
 
-    def _duplicate(self, dossier: Dossier) -> Outcome:
-        sent = sent_of(dossier, self.ports.settings)
-        self._end(Route.DUPLICATE, Reason.SAME_MAIL.value, sent=sent)
-        return self._ended(Log.MAIL_DUPLICATE, dossier, Route.DUPLICATE, Reason.SAME_MAIL)
-
-    def _ended(self, log: Log, dossier: Dossier, route: Route, reason: Reason) -> Outcome:
-        sender = dossier.facts.sender
-        facts, counts = counted(route, reason, sender, self.mailbox, self.ports.settings)
-        return Outcome(log, {"mail": Digest(self.mail), **facts}, counts)
-
-    def _end(
-        self, route: Route, reason: str | None, *, review: bool = False, sent: Sent | None = None
-    ) -> None:
-        self._write(
-            state=MailState.SETTLED,
-            route=route,
-            reason=reason,
-            **({"review": True} if review else {}),  # a mark that is there stays
-            settled_at=self.ports.now(),
-            sent=sent,
-        )
-
-    def _write(self, **changes: object) -> MailRecord:
-        """Advance the mail. `collect` may count a copy meanwhile; another `parse` may not win."""
+    def _settled(self, log: Log, route: Route, reason: Reason, *, review: bool = False) -> Outcome:
         known: Versioned[MailRecord] | None = self.known
-        while known is not None and self._still_ours(known.record):
-            record = replace(known.record, message=self.message, **changes)  # type: ignore[arg-type]  # by name
+        while known is not None and known.record.state is MailState.RECEIVED:
+            record = self._record(known.record, route, reason, review=review)
             if self.ledger.write(self.ledger.mail_put(record, known.revision)):
-                return record
-            known = self.ledger.mail(self.mail)
+                sender = self.dossier.facts.sender
+                facts, counts = counted(route, reason, sender, self.mailbox, self.ports.settings)
+                return Outcome(log, {"mail": Digest(self.mail), **facts}, counts)
+            known = self.ledger.mail(self.mail)  # `collect` counted a copy meanwhile
         raise Unavailable(Reason.STORE_UNAVAILABLE)  # somebody else read it: look again
 
-    def _still_ours(self, record: MailRecord) -> bool:
-        return record.state is MailState.RECEIVED and record.mailbox == self.mailbox.id
+    def _record(
+        self, record: MailRecord, route: Route, reason: Reason, *, review: bool
+    ) -> MailRecord:
+        return replace(
+            record,
+            state=MailState.SETTLED,
+            route=route,
+            reason=reason.value,
+            review=review or record.review,  # a mark that is there stays
+            settled_at=self.ports.now(),
+            message=message_digest(self.dossier.facts.message_id),
+        )

@@ -42,11 +42,26 @@ class Put:
     index: tuple[str, str] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A conditional write of some fields of a row that exists, whatever its revision: each field
+    of `found` must still hold its value. The place in the index stays."""
+
+    pk: str
+    sk: str
+    found: Data
+    fields: Data
+
+
 class Table(Protocol):
     """Rows with revisions; reads are strongly consistent."""
 
     def get(self, pk: str, sk: str) -> Row | None:
         """The row, None when absent."""
+        ...
+
+    def get_all(self, *keys: tuple[str, str]) -> tuple[Row | None, ...]:
+        """Several rows in one call, in the order asked; None for each that is absent."""
         ...
 
     def partition(self, pk: str, prefix: str = "") -> tuple[Row, ...]:
@@ -57,8 +72,8 @@ class Table(Protocol):
         """Rows that the index lists under this key, in its order; it may be a moment late."""
         ...
 
-    def write(self, *puts: Put) -> bool:
-        """All or nothing; False when one condition fails. At most 100 puts."""
+    def write(self, *writes: Put | Change) -> bool:
+        """All or nothing; False when one condition fails. At most 100 writes."""
         ...
 
 
@@ -73,20 +88,24 @@ class Store(Protocol):
         """Bytes of any key."""
         ...
 
-    def put_document(self, mail: str, number: int, content: bytes) -> None:
-        """Store a CDA byte for byte."""
+    def arrived(self, key: str) -> tuple[bytes, datetime]:
+        """Bytes of any key, and when they were stored."""
         ...
 
-    def document(self, mail: str, number: int) -> bytes:
-        """The CDA of a mail, numbered from 1."""
+    def put_dossier(
+        self, key: str, dossier: Dossier, contents: Sequence[bytes] = (), *, anew: bool = False
+    ) -> bool:
+        """Store what parse learnt, and the CDA of its documents byte for byte. Whoever sees the
+        dossier sees the documents: it comes last, and announces that the mail was read. False, and
+        nothing announced, when there is one already, unless it shall be stored anew."""
         ...
 
-    def put_dossier(self, mail: str, dossier: Dossier) -> None:
-        """Store what parse learnt."""
-        ...
-
-    def dossier(self, mail: str) -> Dossier:
+    def dossier(self, key: str) -> Dossier:
         """What parse learnt."""
+        ...
+
+    def document(self, key: str, number: int) -> tuple[Dossier, bytes]:
+        """What parse learnt, and one CDA of that mail, numbered from 1."""
         ...
 
     def renew(self, prefix: str, older_than: datetime) -> Mapping[str, bool]:

@@ -13,12 +13,13 @@ from typing import Final
 from pfi.errors import Misconfigured, NotAsked, OutcomeUnknown, Unavailable
 from pfi.hl7 import ack as acks
 from pfi.hl7.ack import Ack, Verdict
-from pfi.journey.answered import ENDS, as_answered, as_repeated, as_unknown
+from pfi.journey.answered import ENDS, as_answered, as_repeated, as_unknown, settled_with
 from pfi.journey.chains import Chain, Turn, turn
+from pfi.journey.counting import Counted, counted
+from pfi.journey.entry import Entry
 from pfi.journey.hold import attended, held_too_long, to_be_noted, untried_wait_s
 from pfi.journey.identification import identify, match_policy
 from pfi.journey.jobs import Job
-from pfi.journey.keys import digest
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.message import build_message, masks_changed, new_control_id
 from pfi.journey.onward import close_if_ended
@@ -27,7 +28,7 @@ from pfi.journey.pace import Pace
 from pfi.journey.ports import Dpi, Ports
 from pfi.journey.records import DocumentRecord, MailRecord
 from pfi.journey.settings import DpiSettings, MailboxSettings
-from pfi.names import Event, Integration, Reason, Step
+from pfi.names import Event, Integration, Reason, Route, Step
 
 FRESH: Final = timedelta(minutes=10)
 """How long a decision is trusted before it is taken again, just before the message leaves."""
@@ -44,7 +45,8 @@ _HANDED_BACK: Final = frozenset({Log.DOCUMENT_PACED, Log.DOCUMENT_NOT_TRIED})
 def push(job: Job, ports: Ports) -> Outcome:
     """Send one document, once; repeated, only close the mail again."""
     ledger = Ledger(ports.table, ports.now, ports.settings.ledger_days)
-    mail, document = ledger.mail(job.mail), ledger.document(job.mail, job.document or 0)
+    found = ledger.in_hand(job.mail, job.document or 0, job.chains)
+    mail, document = found.mail, found.document
     if mail is None or document is None:
         raise Unavailable(Reason.STORE_UNAVAILABLE)
     if document.record.integration.ended:
@@ -54,8 +56,11 @@ def push(job: Job, ports: Ports) -> Outcome:
     target = ports.settings.dpi(mailbox.dpi) if mailbox else None
     if mailbox is None or target is None:
         raise Misconfigured(Reason.SETTING_MISSING)
-    outcome = _Push(mail.record, document, mailbox, target, ledger, ports).run()
-    if outcome.log not in _HANDED_BACK:  # else a fault here would bring this job back as well
+    entry = Entry(mail, document, found.chains, mailbox.establishment, ledger)
+    outcome = _Push(entry, mailbox, target, ports).run()
+    # A job handed back would come twice if closing failed; a mail that was settled together with
+    # its document has nothing to be closed.
+    if outcome.log not in _HANDED_BACK and Metric.MAILS_SETTLED not in outcome.counts:
         _close(job.mail, ledger, ports)
     return outcome
 
@@ -66,20 +71,20 @@ def _close(mail: str, ledger: Ledger, ports: Ports) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Push:
-    mail: MailRecord
-    known: Versioned[DocumentRecord]
+    """`entry` is the document as this try found it."""
+
+    entry: Entry
     mailbox: MailboxSettings
     target: DpiSettings
-    ledger: Ledger
     ports: Ports
 
     @property
-    def document(self) -> DocumentRecord:
-        return self.known.record
+    def mail(self) -> MailRecord:
+        return self.entry.mail.record
 
     @property
-    def holder(self) -> str:
-        return f"{self.document.mail}#{self.document.number:04}"
+    def document(self) -> DocumentRecord:
+        return self.entry.record
 
     @property
     def _job(self) -> Job:
@@ -90,20 +95,20 @@ class _Push:
 
     @property
     def _pace(self) -> Pace:
-        return Pace(self.target, self.ledger)
+        return Pace(self.target, self.entry.ledger)
 
     def run(self) -> Outcome:
         if self._pace.busy():
             return self._later()
         if self.document.integration is Integration.SENT:
             return self._after_a_lost_answer()
-        chain = self._chain()
-        if chain.record.link(self.holder) is None:
-            raise Unavailable(Reason.STORE_UNAVAILABLE)  # parse always joins the chain first
-        parent = self._parent()
+        chain, holder = self.entry.chain(), self.entry.holder
+        if chain.record.link(holder) is None:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)  # match always joins the chain first
+        parent = self.entry.parent()
         if self._too_early(chain.record, parent):
             raise Unavailable(Reason.PARENT_IN_FLIGHT)
-        taken = turn(chain.record, self.holder, parent)
+        taken = turn(chain.record, holder, parent)
         if taken is Turn.GO:
             return self._go(chain, parent)
         return self._not_now(taken)
@@ -111,7 +116,7 @@ class _Push:
     def _too_early(self, chain: Chain, parent: Chain | None) -> bool:
         """A replacement or deletion of a document that nobody has heard of: the mail that brings
         it may be collected and not yet read. It gets a moment; then the DPI decides (Q-32)."""
-        mine = chain.link(self.holder)
+        mine = chain.link(self.entry.holder)
         heard_of = mine is not None and chain.links[0] is not mine
         if self.document.event is Event.NEW or heard_of or (parent and parent.links):
             return False
@@ -123,23 +128,11 @@ class _Push:
             case Turn.WAIT:
                 return self._wait(Reason.PARENT_IN_FLIGHT)
             case Turn.REPEAT:
-                return self._repeat(self._chain())
+                return self._repeat()
             case Turn.ANOTHER_PATIENT:
                 return self._refused(Reason.ANOTHER_PATIENT)
             case _:
-                return self._unknown(self.known)
-
-    def _chain(self) -> Versioned[Chain]:
-        """The chain, with our patient known by the IPP that was matched."""
-        known = self.ledger.chain(self.document.chain)
-        if not self.document.ipp:
-            return known
-        ipp = digest("ipp", self.mailbox.establishment, self.document.ipp)
-        return Versioned(known.record.known_as(self.holder, ipp), known.revision)
-
-    def _parent(self) -> Chain | None:
-        key = self.document.parent_chain
-        return self.ledger.chain(key).record if key else None
+                return self._unknown(self.entry)
 
     def _go(self, chain: Versioned[Chain], parent: Chain | None) -> Outcome:
         if self._stale() and not self._still_concordant():
@@ -160,18 +153,18 @@ class _Push:
         busy = self.document.busy_until
         if busy is not None and busy > self.ports.now():
             raise Unavailable(Reason.DPI_UNAVAILABLE)  # another worker is on the wire
-        chain = self._chain()
+        chain = self.entry.chain()
         message = self._message(self.document)
         same = hashlib.sha256(message).hexdigest() == self.document.message_sha256
         if self.document.sends > self.target.resend_on_unknown or not same:
-            return self._unknown(self.known)
+            return self._unknown(self.entry)
         if self._stale() and not self._still_concordant():
-            return self._unknown(self.known)
+            return self._unknown(self.entry)
         return self._exchange(self.document, chain, message)
 
     def _message(self, document: DocumentRecord) -> bytes:
-        dossier = self.ports.store.dossier(document.mail)
-        content = self.ports.store.document(document.mail, document.number)
+        key = self.mail.dossier_key
+        dossier, content = self.ports.store.document(key, document.number)
         return build_message(
             self.mail, document, dossier, content, self.mailbox, self.target, self.ports.settings
         )
@@ -217,21 +210,21 @@ class _Push:
         seen = attended(document, now, retry)
         claimed = document.busy_until is not None and document.busy_until > now
         if to_be_noted(document, now, retry) and not claimed:
-            self.ledger.write(self.ledger.document_put(seen, self.known.revision))
+            ledger = self.entry.ledger
+            ledger.write(ledger.document_put(seen, self.entry.document.revision))
         return seen
 
     def _spoken(
         self, document: DocumentRecord, chain: Versioned[Chain], message: bytes, dpi: Dpi
     ) -> Outcome:
         started = self.ports.now()
-        sent = self._save(
+        sent = self.entry.save(
             replace(
                 attended(document, started, self.ports.settings.retry),
                 integration=Integration.SENT,
                 sends=document.sends + 1,
                 busy_until=started + self._patience,
             ),
-            self.known,
             chain,
         )
         try:
@@ -243,18 +236,17 @@ class _Push:
         took = (self.ports.now() - started).total_seconds() * 1000
         return self._answered(sent, acks.read(raw, document.control_id or ""), took)
 
-    def _answered(self, sent: Versioned[DocumentRecord], ack: Ack, took_ms: float) -> Outcome:
+    def _answered(self, sent: Entry, ack: Ack, took_ms: float) -> Outcome:
         if ack.verdict in ENDS:
             return self._end(sent, *ENDS[ack.verdict], ack, took_ms)
         if ack.verdict is Verdict.RETRY:
-            rejected = Versioned(replace(sent.record, ack=ack.code), sent.revision)
-            return self._nothing_left(rejected, Unavailable(Reason.DPI_RETRY_LATER))
+            return self._nothing_left(sent, Unavailable(Reason.DPI_RETRY_LATER), ack.code)
         if ack.verdict is Verdict.DUPLICATE:
             return self._unknown(sent)  # 205: in the DPI, but our journal does not say so
         return self._lost(sent)  # not ours, accept-level only, or unreadable
 
     def _nothing_left(
-        self, sent: Versioned[DocumentRecord], cause: Unavailable | Misconfigured
+        self, sent: Entry, cause: Unavailable | Misconfigured, said: str | None = None
     ) -> Outcome:
         """The DPI got nothing, or asks to come back: as before this try, within the hold.
 
@@ -265,23 +257,23 @@ class _Push:
             sent.record,
             integration=before.integration,
             sends=before.sends,
-            ack=before.ack if before.integration is Integration.SENT else sent.record.ack,
+            ack=before.ack if before.integration is Integration.SENT else said or before.ack,
             busy_until=None,
         )
-        self._settle(restored, sent)
+        sent.settle(restored)
         if not held_too_long(restored, self.ports.now(), self.target):
             raise cause
-        now = Versioned(restored, (sent.revision or 0) + 1)
+        now = replace(sent, document=Versioned(restored, (sent.document.revision or 0) + 1))
         if restored.integration is Integration.SENT:  # an earlier answer was lost
             return self._unknown(now)
         if cause.reason is Reason.DPI_UNAVAILABLE:  # away all that time: others must read it
             return self._refused(cause.reason, now)
         return self._to_review(cause.reason)  # it answers, or we must mend something: a person
 
-    def _lost(self, sent: Versioned[DocumentRecord]) -> Outcome:
+    def _lost(self, sent: Entry) -> Outcome:
         if sent.record.sends > self.target.resend_on_unknown:
             return self._unknown(sent)
-        self._settle(replace(sent.record, busy_until=None), sent)
+        sent.settle(replace(sent.record, busy_until=None))
         raise OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)
 
     def _wait(self, reason: Reason) -> Outcome:
@@ -294,9 +286,10 @@ class _Push:
         self.ports.jobs.to_review(Step.PUSH, self._job, reason)
         return Outcome(Log.JOB_SET_ASIDE, self._facts(reason=reason))
 
-    def _repeat(self, chain: Versioned[Chain]) -> Outcome:
+    def _repeat(self) -> Outcome:
         """Q-29: this version is already in the DPI; the sender is told so, nothing is sent."""
-        self._settle(as_repeated(self.document, chain.record.accepted), self.known)
+        accepted = self.entry.chain().record.accepted
+        self.entry.settle(as_repeated(self.document, accepted))
         return Outcome(Log.DOCUMENT_REPEATED, self._facts())
 
     def _stale(self) -> bool:
@@ -306,26 +299,27 @@ class _Push:
 
     def _still_concordant(self) -> bool:
         """The same identity, decided again, is still the same patient."""
-        facts = self.ports.store.dossier(self.document.mail).documents[self.document.number - 1]
+        dossier = self.ports.store.dossier(self.mail.dossier_key)
+        facts = dossier.documents[self.document.number - 1]
         policy = match_policy(self.ports.settings)
         establishment = self.mailbox.establishment
         again = identify(facts.identity, establishment, self.ports.patients, policy)
         return again.integrate and again.ipp == self.document.ipp
 
-    def _refused(self, reason: Reason, now: Versioned[DocumentRecord] | None = None) -> Outcome:
+    def _refused(self, reason: Reason, now: Entry | None = None) -> Outcome:
         """Nothing leaves, or leaves any more: the mail goes to the fallback mailbox."""
-        known = now or self.known
-        ended = replace(known.record, integration=Integration.REFUSED, reason=reason.value)
-        self._settle(ended, known)
+        entry = now or self.entry
+        ended = replace(entry.record, integration=Integration.REFUSED, reason=reason.value)
+        entry.settle(ended)
         return Outcome(Log.DOCUMENT_REFUSED, self._facts(reason=reason))
 
-    def _unknown(self, known: Versioned[DocumentRecord]) -> Outcome:
-        self._settle(as_unknown(known.record), known)
+    def _unknown(self, entry: Entry) -> Outcome:
+        entry.settle(as_unknown(entry.record))
         return Outcome(Log.DOCUMENT_UNKNOWN, self._facts(), {Metric.OUTCOME_UNKNOWN: 1})
 
     def _end(
         self,
-        sent: Versioned[DocumentRecord],
+        sent: Entry,
         integration: Integration,
         reason: Reason | None,
         ack: Ack,
@@ -337,52 +331,28 @@ class _Push:
         )
         if accepted and sent.record.sends > 1 and not self.target.recognises_repeats:
             self._maybe_twice()  # before it is written: after a crash told again, never not at all
-        self._settle(ended, sent)
+        mail_facts, mail_counts = self._ended(sent, ended)
         metric = Metric.DOCUMENTS_INTEGRATED if accepted else Metric.DOCUMENTS_REFUSED
         log = Log.DOCUMENT_INTEGRATED if accepted else Log.DOCUMENT_REFUSED
         dpi = Configured(self.target.id)
         facts = self._facts(peer_code=Code.of(ended.code), round_trip_ms=int(took_ms), dpi=dpi)
-        counts = {Metric.DPI_ROUND_TRIP_MS: took_ms, metric: 1}
+        counts = {Metric.DPI_ROUND_TRIP_MS: took_ms, metric: 1, **mail_counts}
         if accepted:
             counts[Metric.ARRIVAL_TO_ACK_MS] = self._age_s() * 1000
-        return Outcome(log, facts, counts)
+        return Outcome(log, {**facts, **mail_facts}, counts)
+
+    def _ended(self, sent: Entry, ended: DocumentRecord) -> Counted:
+        """Write the end of the document, and of its mail where nothing more is owed."""
+        mail = settled_with(self.mail, ended, self.ports.now())
+        if mail is None or not sent.settle_mail(ended, mail):
+            sent.settle(ended)
+            return {}, {}
+        sender = mail.sent.domain if mail.sent else ""
+        return counted(Route.INTEGRATED, None, sender, self.mailbox, self.ports.settings)
 
     def _maybe_twice(self) -> None:
         """An earlier answer was lost: the DPI may hold the document twice (design §6.2)."""
         self.ports.jobs.to_review(Step.PUSH, self._job, Reason.DPI_MAYBE_TWICE)
-
-    def _save(
-        self,
-        document: DocumentRecord,
-        known: Versioned[DocumentRecord],
-        chain: Versioned[Chain],
-    ) -> Versioned[DocumentRecord]:
-        """The document and its chain change together, so a turn is taken exactly once."""
-        if not self._write(document, known, chain):
-            raise Unavailable(Reason.STORE_UNAVAILABLE)  # somebody else moved: look again
-        return Versioned(document, (known.revision or 0) + 1)
-
-    def _settle(self, document: DocumentRecord, known: Versioned[DocumentRecord]) -> None:
-        """Write what the DPI said. The answer must not be lost because the chain moved meanwhile;
-        only a change of the document itself (an expired claim taken over) stops it."""
-        if document.integration.ended:
-            document = replace(document, ended_at=self.ports.now())
-        while not self._write(document, known, self._chain()):
-            current = self.ledger.document(document.mail, document.number)
-            if current is None or current.revision != known.revision:
-                raise Unavailable(Reason.STORE_UNAVAILABLE)
-
-    def _write(
-        self,
-        document: DocumentRecord,
-        known: Versioned[DocumentRecord],
-        chain: Versioned[Chain],
-    ) -> bool:
-        moved = chain.record.moved(self.holder, document.integration, document.ack)
-        puts = [self.ledger.document_put(document, known.revision)]
-        if moved != chain.record or document.integration is Integration.SENT:
-            puts.append(self.ledger.chain_put(document.chain, moved, chain.revision))
-        return self.ledger.write(*puts)
 
     def _facts(self, **more: Fact) -> dict[str, Fact]:
         document = self.document

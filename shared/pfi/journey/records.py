@@ -40,7 +40,8 @@ class Sent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailRecord:
-    """One mail, by the SHA-256 of its bytes. `key` is where its bytes lie in the store.
+    """One mail, by the SHA-256 of its bytes. `key` is where its bytes lie in the store, `dossier`
+    where what was read of them does.
 
     `copies` counts how often these very bytes were collected from a mailbox; 0 for a mail that
     another producer dropped into the store. Until `busy_until` one worker alone sends its mails.
@@ -71,6 +72,12 @@ class MailRecord:
     message: str = ""
     sent: Sent | None = None
     settled_at: datetime | None = None
+    dossier: str = ""
+
+    @property
+    def dossier_key(self) -> str:
+        """Key of its dossier. A mail collected by version 0.2 has it under its own digest."""
+        return self.dossier or f"documents/{self.mail}/dossier.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +176,7 @@ class Dossier:
 
     `route` is set when the mail ends here (filed, review); `reason` says why it cannot be
     integrated. `own_message_id` is that of a mail of ours, if it is ours, that a loop or a delivery
-    report brings back.
+    report brings back. `key` is where the bytes of the mail lie, `arrived_at` since when.
     """
 
     facts: MailFacts
@@ -178,6 +185,8 @@ class Dossier:
     reason: str | None = None
     archive_sha256: str = ""
     own_message_id: str = ""
+    key: str = ""
+    arrived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

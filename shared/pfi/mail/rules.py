@@ -159,7 +159,11 @@ def _may_be_opened(mail: Mail, own_addresses: frozenset[str]) -> bool:
 
 def trusted(address: str, suffixes: tuple[str, ...]) -> bool:
     """True when the domain of a strict address belongs to the trust space (M-05)."""
-    domain = headers.addr_spec(address).rpartition("@")[2]
+    return within(headers.addr_spec(address).rpartition("@")[2], suffixes)
+
+
+def within(domain: str, suffixes: tuple[str, ...]) -> bool:
+    """True when one of the suffixes, with a leading dot, or of the whole names is the domain's."""
     lowered = [suffix.lower() for suffix in suffixes if suffix.strip(".")]
     return bool(domain) and any(
         domain.endswith(suffix) if suffix.startswith(".") else domain == suffix
