@@ -82,9 +82,10 @@ class CoreStack(Stack):
 
         collect.use(store.writing(INCOMING), store.reading_secret("mssante"), parse.give_up())
         collect.every_minute(enabled=self.place.collect)
-        for announced in (parse, steps["load"]):
+        for announced in (parse, match, steps["load"]):
             let_bucket_send(announced.queue, self.site.key)
-        store.announce(parse.queue, steps["load"].queue)
+        # The dossier that `parse` stores is the job of `match`.
+        store.announce(parse.queue, match.queue, steps["load"].queue)
         parse.use(store.reading(INCOMING), store.writing(DOCUMENTS))
         # A repeated arrival sends the job that the state of its mail calls for, hence three doors;
         # a bounce is about a mail that `forward` sent, hence that step's dead letters.

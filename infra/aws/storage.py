@@ -75,10 +75,10 @@ class Storage(Construct):
         self.secrets = {peer: self._secret(peer) for peer in ("mssante", "dpi")}
         self.settings_name = self._settings()
 
-    def announce(self, mails: sqs.Queue, files: sqs.Queue) -> None:
+    def announce(self, mails: sqs.Queue, dossiers: sqs.Queue, files: sqs.Queue) -> None:
         """Tell one queue of each mail that arrives, whoever put it there, but of no copy: a body
-        whose life is renewed in place did not arrive (docs/decisions/0021). Tell the other of each
-        patient file.
+        whose life is renewed in place did not arrive (docs/decisions/0021). Tell another of each
+        mail that was read, by its dossier, likewise; the third of each patient file.
 
         The notification is a property of the bucket itself and not CDK's custom resource: that
         one is a function which may rewrite the notifications of *every* bucket of the account.
@@ -89,10 +89,11 @@ class Storage(Construct):
         bucket.notification_configuration = s3.CfnBucket.NotificationConfigurationProperty(
             queue_configurations=[
                 *(_told(mails, how, INCOMING, ".eml") for how in ARRIVING),
+                *(_told(dossiers, how, DOCUMENTS, "dossier.json") for how in ARRIVING),
                 *(_told(files, "*", IMPORTS, each) for each in PATIENT_FILES),
             ]
         )
-        for queue in (mails, files):
+        for queue in (mails, dossiers, files):
             bucket.add_resource_dependency(cfn(queue.node.find_child("Policy")))
 
     def reading(self, *prefixes: str) -> Grant:

@@ -127,10 +127,10 @@ def candidate_lines(desk: Desk, mail: str, base: Patients) -> Iterator[str]:
     mailbox = desk.settings.mailbox(known.record.mailbox) if known else None
     documents = (each.record for each in desk.ledger.documents(mail))
     refused = [each for each in documents if each.reason in IDENTITY]
-    if mailbox is None or not refused:
+    if known is None or mailbox is None or not refused:
         return
     try:
-        facts = desk.store.dossier(mail).documents
+        facts = desk.store.dossier(known.record.dossier_key).documents
         for each in refused:
             identity = facts[each.number - 1].identity
             found = candidates(identity, mailbox.establishment, base, desk.settings)

@@ -12,8 +12,8 @@ from pfi.journey.records import MailState
 from pfi.names import Integration, Leg, Reason
 
 STATES_FR: Final = {
-    MailState.RECEIVED: "reçu, pas encore lu",
-    MailState.READ: "lu, identité à décider",
+    MailState.RECEIVED: "reçu, identité à décider",
+    MailState.READ: "lu, patient attendu de l'alimentation",
     MailState.DECIDED: "identité décidée, pas encore terminé",
     MailState.SETTLED: "terminé",
 }

@@ -93,12 +93,12 @@ class Delivery:
         documents = tuple(each.record for each in ledger.documents(mail))
         reasons = [item.reason for item in ledger.reviews(mail)]
         reviewed_for = reasons[0] if reasons else None
-        dossier = self._dossier(mail)
+        dossier = self._dossier(known.record)
         return Followed(name, known.record, dossier, documents, repeat, reviewed_for)
 
-    def _dossier(self, mail: str) -> Dossier | None:
+    def _dossier(self, mail: MailRecord) -> Dossier | None:
         try:
-            return self.laptop.store().dossier(mail)
+            return self.laptop.store().dossier(mail.dossier_key)
         except Unavailable:
             return None
 

@@ -28,7 +28,7 @@ from infra.operations.hospital_file import Hospital
 from infra.operations.journal import journal_of, utc_now
 from infra.operations.secrets import certificates_of, state_of, texts_of
 from infra.operations.successors import sentence, successors
-from infra.operations.switches import DOORS, Door, Standing, standing, turn
+from infra.operations.switches import DOORS, Door, Standing, match_at_rest, standing, turn
 from pfi.edge.settings import dump_settings
 
 UNRESERVED: Final = 100
@@ -184,11 +184,12 @@ def deploy(
     """
     before_it = find_stack(account, hospital.deployment.name)
     shut = _shut_doors(before_it) if before_it else ()
-    if account.emulated:
-        _into_the_emulator(hospital, account, work, progress)
-    else:
-        words = ("deploy", "--all", "--require-approval", "never")
-        cdk.run(words, {"target": "aws", **hospital.context}, work)
+    with match_at_rest(before_it):
+        if account.emulated:
+            _into_the_emulator(hospital, account, work, progress)
+        else:
+            words = ("deploy", "--all", "--require-approval", "never")
+            cdk.run(words, {"target": "aws", **hospital.context}, work)
     stack = installed_stack(account, hospital.deployment.name)
     list(turn(stack, shut, opened=False, reason="pfi deploy"))
     text = dump_settings(hospital.settings)

@@ -24,6 +24,7 @@ from infra.operations.journal import Entry, journal_of
 from pfi.ins.identity import PatientRecord
 from pfi.ins.keys import ipp_key
 from pfi.ins.patient_lines import COLUMNS
+from pfi.journey.keys import DOCUMENTS, document_key
 
 MANIFEST: Final = "MANIFESTE.sha256"
 README: Final = "LISEZMOI.txt"
@@ -35,8 +36,9 @@ _README: Final = """\
 Export de l'installation « {name} » de la PFI
 
 incoming/BOITE/SHA256.eml    courriels tels que reçus (RFC 5322), encore conservés
-documents/SHA256/NNNN.xml    documents CDA du courriel, octet pour octet
-documents/SHA256/dossier.json  ce qui a été lu du courriel et de ses documents
+documents/SHA256/BOITE/dossier.json  ce qui a été lu du courriel et de ses documents
+documents/SHA256/BOITE/NNNN.xml  documents CDA du courriel, octet pour octet
+documents/SHA256/…           les mêmes, sans BOITE, des courriels lus par la version 0.2
 courriels.csv                une ligne par courriel : boîte, date, issue, motif, envois
 documents.csv                une ligne par document : décision d'identité, réponse du DPI
 registre.jsonl               le registre entier, une ligne JSON par enregistrement
@@ -48,6 +50,8 @@ journaux/*.jsonl             journaux techniques (six mois au plus), sans donné
 pile.json                    noms des ressources
 
 SHA256 est l'empreinte des octets du courriel ; elle relie tous les fichiers.
+Un document seul est conservé dans l'objet de son dossier.json, après la première ligne : cet export
+l'écrit à part, sous 0001.xml. Les empreintes de {manifest} sont celles des fichiers écrits ici.
 Vérifier : sha256sum -c {manifest}
 Aucun secret (certificats, clés, mots de passe) n'est exporté.
 Ces fichiers contiennent des données de santé : les garder chiffrés, puis les détruire.
@@ -89,15 +93,25 @@ class Export:
         self._write(README, [_README.format(name=self.stack.name, manifest=MANIFEST)])
 
     def _bodies(self) -> None:
-        """Every object of the bucket under its own key."""
+        """Every object of the bucket under its own key, a document within its dossier beside."""
         s3, bucket = self.stack.client("s3"), self.stack.output("BucketName")
         count = 0
         for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket):
-            for each in page.get("Contents", ()):
-                body = s3.get_object(Bucket=bucket, Key=each["Key"])["Body"]
-                self._write_bytes(each["Key"], body.iter_chunks(1 << 20))
+            for key in (each["Key"] for each in page.get("Contents", ())):
+                body = s3.get_object(Bucket=bucket, Key=key)["Body"]
+                if key.startswith(DOCUMENTS) and key.endswith("/dossier.json"):
+                    self._dossier(key, body.read())
+                else:
+                    self._write_bytes(key, body.iter_chunks(1 << 20))
                 count += 1
         self.progress(f"{count} courriels, documents et dossiers")
+
+    def _dossier(self, key: str, content: bytes) -> None:
+        """One line of JSON; what follows it is the only document of the mail."""
+        line, end, document = content.partition(b"\n")
+        self._write_bytes(key, [line, end])
+        if document:
+            self._write_bytes(document_key(key, 1), [document])
 
     def _ledger(self) -> None:
         rows = [_plain(item) for item in scanned(self.stack, self.stack.output("LedgerTable"))]

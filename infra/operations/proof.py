@@ -39,8 +39,9 @@ from pfi.journey.accounts import (
     seals_of,
 )
 from pfi.journey.holdings import Book, held_now
-from pfi.journey.keys import digest
+from pfi.journey.keys import DOCUMENTS, INCOMING, digest, folder_of, owner_of
 from pfi.journey.ledger import Ledger
+from pfi.journey.records import MailRecord
 from pfi.journey.stuck import longest_waits, stuck
 from pfi.names import Step
 
@@ -190,11 +191,12 @@ class _Inspection:
         own = {each for each in faults if each.subject == subject and each.doubt in _OF_ONE_MAIL}
         if not own:
             return True
-        objects = frozenset(self._listed(f"documents/{subject}/"))
-        known = self.ledger.mail(subject)
-        body = known.record.key if known else ""
-        held = held_now(self.ledger, subject, objects | frozenset(self._listed(body)))
+        held = held_now(self.ledger, subject, self._stored)
         return held is None or bool(own & set(faults_of(held, self.terms)))
+
+    def _stored(self, mail: MailRecord) -> frozenset[str]:
+        """What the store holds of a mail now."""
+        return frozenset({*self._listed(mail.key), *self._listed(folder_of(mail.dossier_key))})
 
     def _faults(
         self,
@@ -204,9 +206,10 @@ class _Inspection:
         queued: Mapping[Step, int],
     ) -> Iterator[Fault]:
         mails, terms = book.mails.values(), self.terms
-        by_mail = _by_mail(objects)
+        folders = _by_folder(objects)
         for mail in mails:
-            stored = by_mail.get(mail.mail, frozenset()) | ({mail.key} & objects.keys())
+            own = folders.get(folder_of(mail.dossier_key), frozenset())
+            stored = own | ({mail.key} & objects.keys())
             yield from faults_of(book.held(mail, stored), terms)
         yield from stuck(mails, queued, terms, lambda mail: book.documents.get(mail, ()))
         yield from faults_of_objects(unnamed, terms)
@@ -234,7 +237,7 @@ class _Inspection:
         return expires - timedelta(days=self.terms.ledger_days)
 
     def _objects(self) -> dict[str, datetime]:
-        return {**self._listed("incoming/"), **self._listed("documents/")}
+        return {**self._listed(INCOMING), **self._listed(DOCUMENTS)}
 
     def _listed(self, prefix: str) -> dict[str, datetime]:
         """Keys and when each was stored."""
@@ -252,24 +255,26 @@ class _Inspection:
         """Objects that no row names. Of another producer's names the content decides."""
         keys = {mail.key for mail in book.mails.values()}
         sealed = {(mail.mailbox, seal) for mail in book.mails.values() for seal in seals_of(mail)}
-        folders: dict[str, datetime] = {}
         for key, at in objects.items():
-            if key.startswith("documents/"):
-                mail = key.split("/")[1]
-                folders[mail] = max(at, folders.get(mail, at))
-            elif key.endswith(".eml") and key not in keys and _named(key) not in sealed:
+            arrived = key.startswith(INCOMING) and key.endswith(".eml")
+            if arrived and key not in keys and _named(key) not in sealed:
                 yield from self._stranger(key, at, book)
-        for mail, at in folders.items():
-            if mail not in book.mails:
-                yield Unnamed(mail, at, reviewed=mail in book.reviews)
+        for folder, read in _by_folder(objects).items():
+            seal, mailbox = owner_of(folder)
+            if (mailbox, seal) in sealed or (not mailbox and seal in book.mails):
+                continue
+            another = mailbox and seal in book.mails  # that came to another mailbox
+            mail = _second(mailbox, seal) if another else seal
+            yield Unnamed(mail, max(objects[key] for key in read), reviewed=mail in book.reviews)
 
     def _stranger(self, key: str, at: datetime, book: Book) -> Iterator["Unnamed"]:
         content = self._sha256(key)
         mailbox, name = _named(key)
-        owners = [book.mails.get(each) for each in (content, digest("mail", mailbox, content))]
+        identities = content, _second(mailbox, content)
+        owners = [book.mails.get(each) for each in identities]
         if any(each and each.mailbox == mailbox for each in owners):
             return
-        told = {hashlib.sha256(key.encode()).hexdigest(), name, content}
+        told = {hashlib.sha256(key.encode()).hexdigest(), name, *identities}
         yield _Read(content, at, reviewed=bool(told & book.reviews.keys()), content=content)
 
     def _sha256(self, key: str) -> str:
@@ -305,9 +310,14 @@ def _named(key: str) -> tuple[str, str]:
     return (parts[1] if len(parts) > 2 else "", parts[-1].removesuffix(".eml"))
 
 
-def _by_mail(objects: Iterable[str]) -> dict[str, frozenset[str]]:
+def _second(mailbox: str, seal: str) -> str:
+    """The mail of bytes that came to another mailbox before (`Ledger.mail_of`)."""
+    return digest("mail", mailbox, seal)
+
+
+def _by_folder(objects: Iterable[str]) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for key in objects:
-        if key.startswith("documents/"):
-            found.setdefault(key.split("/")[1], set()).add(key)
-    return {mail: frozenset(keys) for mail, keys in found.items()}
+        if key.startswith(DOCUMENTS):
+            found.setdefault(folder_of(key), set()).add(key)
+    return {folder: frozenset(keys) for folder, keys in found.items()}

@@ -69,8 +69,11 @@ def _read_again(mail: MailRecord) -> Move:
 
 
 def _match_again(mail: MailRecord) -> Move:
-    if mail.state is not MailState.READ:
+    """By the mail itself; one whose row does not say where its dossier lies is read again."""
+    if mail.state not in (MailState.RECEIVED, MailState.READ):
         raise OperationRefused("l'identité est déjà décidée : rien à relancer à cette étape")
+    if mail.state is MailState.RECEIVED and not mail.dossier:
+        return Move(arrival=mail.key)
     return Move(jobs=((Step.MATCH, Job(mail.mail)),))
 
 

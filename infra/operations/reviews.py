@@ -14,6 +14,7 @@ from pydantic import TypeAdapter
 
 from infra.operations.account import OperationRefused
 from infra.operations.redriving import Move, chain_change, move_of, step_of
+from pfi.errors import Unavailable
 from pfi.journey.chains import Chain
 from pfi.journey.jobs import Job
 from pfi.journey.keys import chain_key
@@ -257,16 +258,25 @@ class Desk:
                 yield replace(each, integration=Integration.NOT_OWED, reason=reason)
 
     def _unread_links(self, mail: MailRecord) -> Iterator[Put]:
-        """Links that `parse` made, of a mail that was never decided."""
-        mailbox = self.settings.mailbox(mail.mailbox)
-        if mail.state is not MailState.READ or mailbox is None:
+        """Links that `match` made, of a mail that was never decided."""
+        mailbox, dossier = self.settings.mailbox(mail.mailbox), self._dossier(mail)
+        if mailbox is None or dossier is None:
             return
         changes: dict[str, list[Callable[[Chain], Chain]]] = {}
-        dossier: Dossier = self.store.dossier(mail.mail)
         for number, facts in enumerate(dossier.documents, start=1):
             change = _released(f"{mail.mail}#{number:04}")
             changes.setdefault(chain_key(mailbox, facts.id), []).append(change)
         yield from self._chain_puts(changes)
+
+    def _dossier(self, mail: MailRecord) -> Dossier | None:
+        """None of a mail that `match` never had in hand."""
+        matched = any(each.startswith(f"{Step.MATCH.value}#") for each in mail.reviewed)
+        try:
+            return self.store.dossier(mail.dossier_key)
+        except Unavailable:
+            if matched or mail.state is MailState.READ:
+                raise
+            return None
 
     # rows
 

@@ -25,11 +25,12 @@ from infra.operations.secrets import book_of, certificates_of, texts_of
 from pfi.adapters.dynamodb import DynamoTable
 from pfi.adapters.mail_access import MailAccess
 from pfi.adapters.patients import DynamoPatients
-from pfi.adapters.s3 import INCOMING, S3Store
+from pfi.adapters.s3 import S3Store
 from pfi.adapters.smtp import SmtpRelay
 from pfi.edge.wiring import tls_context
 from pfi.errors import PfiError, Unavailable
 from pfi.ins.keys import ipp_key, pointers
+from pfi.journey.keys import INCOMING
 from pfi.journey.ledger import Ledger
 from pfi.journey.records import MailRecord, MailState
 from pfi.journey.settings import MailboxSettings, Settings

@@ -5,6 +5,7 @@ While a door is shut nothing is lost: mails stay in their mailbox, jobs in their
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
@@ -16,6 +17,8 @@ Door = Literal["collect", "push"]
 DOORS: Final[tuple[Door, ...]] = ("collect", "push")
 SETTLING_S: Final = 120.0
 _PAUSE_S: Final = 1.0
+_PUSH: Final = "FunctionPush"
+_MATCH: Final = "FunctionMatch"
 
 
 class Standing(StrEnum):
@@ -61,7 +64,7 @@ def standing(stack: Stack, door: Door) -> Standing:
     if door == "collect":
         found = stack.client("events").describe_rule(Name=_rule(stack))
         return Standing.OPEN if found["State"] == "ENABLED" else Standing.SHUT
-    states = {state for _, state in _sources(stack)}
+    states = {state for _, state in _sources(stack, _PUSH)}
     if states <= _ON:
         return Standing.OPEN
     return Standing.SHUT if states == {"Disabled"} else Standing.MIXED
@@ -76,14 +79,32 @@ def _turn_collect(stack: Stack, opened: bool) -> None:
     (events.enable_rule if opened else events.disable_rule)(Name=_rule(stack))
 
 
+@contextmanager
+def match_at_rest(stack: Stack | None) -> Iterator[None]:
+    """While code and announcements change, no `match` reads a message of another version: what
+    comes waits in its queue. Opened whatever happened, also by the next deployment."""
+    if stack is None or _MATCH not in stack.outputs:
+        yield
+        return
+    _turn_sources(stack, _MATCH, opened=False)
+    try:
+        yield
+    finally:
+        _turn_sources(stack, _MATCH, opened=True)
+
+
 def _turn_push(stack: Stack, opened: bool) -> None:
+    _turn_sources(stack, _PUSH, opened=opened)
+
+
+def _turn_sources(stack: Stack, function: str, *, opened: bool) -> None:
     """Shut only when Lambda says so: a poller may hold messages for some seconds."""
-    for uuid, state in _sources(stack):
+    for uuid, state in _sources(stack, function):
         if state not in (_ON if opened else _OFF):
             stack.client("lambda").update_event_source_mapping(UUID=uuid, Enabled=opened)
     wanted = "Enabled" if opened else "Disabled"
     deadline = time.monotonic() + SETTLING_S
-    while any(state != wanted for _, state in _sources(stack)):
+    while any(state != wanted for _, state in _sources(stack, function)):
         if time.monotonic() > deadline:
             raise OperationRefused("Lambda n'a pas confirmé le changement ; recommencez")
         time.sleep(_PAUSE_S)
@@ -99,14 +120,15 @@ def _rule(stack: Stack) -> str:
     return f"{stack.name}-collect"
 
 
-def _sources(stack: Stack) -> list[tuple[str, str]]:
-    """Event sources of `push`: id and state."""
+def _sources(stack: Stack, function: str) -> list[tuple[str, str]]:
+    """Event sources of a function: id and state."""
     pages = stack.client("lambda").get_paginator("list_event_source_mappings")
     found = [
         (str(each["UUID"]), str(each["State"]))
-        for page in pages.paginate(FunctionName=stack.output("FunctionPush"))
+        for page in pages.paginate(FunctionName=stack.output(function))
         for each in page["EventSourceMappings"]
     ]
     if not found:
-        raise OperationRefused("la fonction push n'a pas de source : mettez la pile à jour")
+        step = function.removeprefix("Function").lower()
+        raise OperationRefused(f"la fonction {step} n'a pas de source : mettez la pile à jour")
     return found

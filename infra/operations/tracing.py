@@ -25,17 +25,20 @@ def trace_of(desk: Desk, mail: str) -> Trace:
     items = desk.ledger.reviews(mail)
     if known is None and not items:
         raise OperationRefused("le registre ne connaît pas ce courriel")
+    record = None if known is None else known.record
     return Trace(
-        None if known is None else known.record,
-        _dossier(desk, mail),
+        record,
+        _dossier(desk, record),
         tuple(each.record for each in desk.ledger.documents(mail)),
         items,
         desk.acts(mail),
     )
 
 
-def _dossier(desk: Desk, mail: str) -> Dossier | None:
+def _dossier(desk: Desk, mail: MailRecord | None) -> Dossier | None:
+    if mail is None:
+        return None
     try:
-        return desk.store.dossier(mail)
+        return desk.store.dossier(mail.dossier_key)
     except Unavailable:
         return None

@@ -9,9 +9,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
-from pfi.adapters.s3 import INCOMING, S3Reader
+from pfi.adapters.s3 import S3Reader
 from pfi.errors import PfiError, Unavailable
 from pfi.ins.wording import LABELS_FR
+from pfi.journey.keys import INCOMING
 from pfi.journey.message import PARIS
 from pfi.journey.ports import MailGone
 from pfi.journey.settings import MailboxSettings

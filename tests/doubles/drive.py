@@ -19,7 +19,7 @@ from pfi.journey.review import DeadLetter, review
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
 from pfi.names import Environment, Step
 from tests.data.builders import EVERYBODY, MAILBOX
-from tests.doubles.memory import Clock, MemoryPorts
+from tests.doubles.memory import Clock, MemoryPorts, MemoryTable
 
 FALLBACK = "secretariat@ch-invente.mssante.fr"
 HOSPITAL = Settings(
@@ -43,6 +43,12 @@ HOSPITAL = Settings(
 STEPS = {Step.MATCH: match, Step.PUSH: push, Step.FORWARD: forward}
 
 
+def read_mail(key: str) -> ReadMail:
+    """The job that a dossier under this key is."""
+    _, seal, mailbox, _ = key.split("/")
+    return ReadMail(key, mailbox, seal)
+
+
 class Drive:
     """One hospital in memory; `failures` are the errors that steps raised, in order."""
 
@@ -50,9 +56,11 @@ class Drive:
         self,
         settings: Settings = HOSPITAL,
         patients: tuple[PatientRecord, ...] = tuple(p.record for p in EVERYBODY),
+        table: MemoryTable | None = None,
     ) -> None:
         self.clock = Clock()
         self.ports = MemoryPorts(settings, ListedPatients(patients), now=self.clock)
+        self.ports.table = table or self.ports.table
         self.ledger = Ledger(self.ports.table, self.clock)
         self.outcomes: list[Outcome] = []
         self.failures: list[PfiError] = []
@@ -67,19 +75,20 @@ class Drive:
         return found
 
     def arrive(self) -> None:
-        """Events of the store: mails are read, then their dossiers are matched."""
+        """Events of the store: mails are read."""
         store = self.ports.store
         while store.arrivals:
             key = store.arrivals.pop(0)
             self.outcomes.append(parse(Arrival(key, key.split("/")[1]), self.ports))
 
-    def _match_read(self) -> bool:
-        """Match what was read; what fails comes back, as SQS would bring it."""
+    def read(self) -> bool:
+        """All that the store announces: mails are read, and what was read is matched. What fails
+        comes back, as SQS would bring it."""
+        self.arrive()
         announced, self.ports.store.read = self.ports.store.read, []
         for key in announced:
-            _, seal, mailbox, _ = key.split("/")
             try:
-                self.outcomes.append(match(ReadMail(key, mailbox, seal), self.ports))
+                self.outcomes.append(match(read_mail(key), self.ports))
             except PfiError as error:
                 self.failures.append(error)
                 self.ports.store.read.append(key)
@@ -88,8 +97,7 @@ class Drive:
     def work(self, rounds: int = 50, pause_s: float = 60) -> None:
         """Run all queues; a failed job comes back later, as SQS would do."""
         for _ in range(rounds):
-            self.arrive()
-            busy = self._match_read()
+            busy = self.read()
             for step, run in STEPS.items():
                 queue = self.ports.jobs.queues[step]
                 for _ in range(len(queue)):

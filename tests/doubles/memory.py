@@ -43,6 +43,8 @@ class MemoryTable:
 
     def write(self, *writes: Put | Change) -> bool:
         self.calls += 1
+        if not len({(each.pk, each.sk) for each in writes}) == len(writes) <= 100:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)  # DynamoDB knows no such transaction
         rows = [self._written(each) for each in writes]
         if None in rows:
             return False
@@ -123,6 +125,7 @@ class MemoryStore:
         if key in self.dossiers and not anew:
             return False
         alone = len(contents) == 1
+        self.objects.pop(key, None)
         for number, content in enumerate(contents, start=1):
             own = key if alone else document_key(key, number)
             self.objects[own] = content

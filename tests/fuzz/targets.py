@@ -11,12 +11,12 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from pfi.adapters.s3 import INCOMING
 from pfi.cda import document as cda
 from pfi.edge import lambdas, settings
 from pfi.errors import PfiError, Unreadable
 from pfi.hl7 import ack, adt, er7, mllp
 from pfi.journey import jobs, reading
+from pfi.journey.keys import INCOMING
 from pfi.journey.message import local_time
 from pfi.journey.records import Dossier
 from pfi.mail import inbound, mdn, outbound

@@ -214,7 +214,7 @@ def test_the_bucket_may_be_announced_by_this_account_only(aws):
         for each in policy["PolicyDocument"]["Statement"]
         if each["Effect"] == "Allow"
     ]
-    assert len(statements) == len(("mails", "patient files"))
+    assert len(statements) == len(("mails", "dossiers", "patient files"))
     for statement in statements:
         assert statement["Principal"] == {"Service": "s3.amazonaws.com"}
         assert statement["Condition"] == {

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from infra.aws.names import QUEUED, STEPS
+from pfi.journey.keys import document_key, dossier_key
 from tests.infra.conftest import as_list
 
 STATEFUL = {
@@ -143,25 +144,44 @@ def test_mails_are_versioned_logged_and_expire(aws):
     assert rules["leftovers"]["NoncurrentVersionExpiration"] == {"NoncurrentDays": 7}
 
 
-def test_an_arrived_mail_is_announced_to_parse_and_to_nobody_else(aws):
+ANNOUNCED = [("incoming/", ".eml", "ParseQueue"), ("documents/", "dossier.json", "MatchQueue")]
+
+
+@pytest.mark.parametrize(("prefix", "suffix", "queue"), ANNOUNCED)
+def test_what_arrives_is_announced_to_one_step_and_to_nobody_else(aws, prefix, suffix, queue):
+    """A mail to parse, the dossier of one that was read to match."""
     mails = aws.whole("AWS::S3::Bucket")["Mails"]
     configured = mails["Properties"]["NotificationConfiguration"]["QueueConfigurations"]
-    arriving = {"Name": "prefix", "Value": "incoming/"}
+    arriving = {"Name": "prefix", "Value": prefix}
     told = [each for each in configured if arriving in each["Filter"]["S3Key"]["Rules"]]
     for to_queue in told:
-        assert to_queue["Queue"] == {"Fn::GetAtt": ["ParseQueue", "Arn"]}
+        assert to_queue["Queue"] == {"Fn::GetAtt": [queue, "Arn"]}
         assert to_queue["Filter"]["S3Key"]["Rules"] == [
-            {"Name": "prefix", "Value": "incoming/"},
-            {"Name": "suffix", "Value": ".eml"},
+            {"Name": "prefix", "Value": prefix},
+            {"Name": "suffix", "Value": suffix},
         ]
     made = ["Put", "Post", "CompleteMultipartUpload"]  # no copy: a renewed body did not arrive
     assert [each["Event"] for each in told] == [f"s3:ObjectCreated:{how}" for how in made]
     [policy] = [
         name
         for name, each in aws.all("AWS::SQS::QueuePolicy").items()
-        if each["Queues"] == [{"Ref": "ParseQueue"}]
+        if each["Queues"] == [{"Ref": queue}]
     ]
     assert policy in mails["DependsOn"]
+
+
+def test_the_dossier_that_parse_names_is_one_that_the_bucket_announces():
+    [(prefix, suffix)] = [(each[0], each[1]) for each in ANNOUNCED if each[2] == "MatchQueue"]
+    key = dossier_key("app", "0" * 64)
+    assert key.startswith(prefix)
+    assert key.endswith(suffix)
+    assert not document_key(key, 1).endswith(suffix)
+
+
+@pytest.mark.parametrize("step", ["parse", "match"])
+def test_an_upgrade_changes_the_announcements_before_the_code(aws, step):
+    """New code of `parse` stores dossiers; from then on the bucket must tell of them."""
+    assert aws.function(step)["Environment"]["Variables"]["PFI_BUCKET"] == {"Ref": "Mails"}
 
 
 def test_no_custom_resource_and_no_function_but_ours(aws):

@@ -14,7 +14,7 @@ from infra.local.fast_deploy import fast_deploy
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
-MAIL, DOCUMENT, LIST = "incoming/a/b.eml", "documents/b/0001.xml", "trust/c.crl"
+MAIL, DOCUMENT, LIST = "incoming/a/b.eml", "documents/b/a/dossier.json", "trust/c.crl"
 WORK = ("sqs:ReceiveMessage", "sqs:DeleteMessage")
 
 EXPECTED: dict[tuple[str, str], set[str]] = {

@@ -91,7 +91,7 @@ def break_dossier(stage: Stage, mail: str) -> None:
     known = stage.ledger.mail(mail)
     assert stage.ledger.save_mail(known, state=MailState.READ, route=None)
     broken = json.dumps({"facts": {"subject": ["ZQXOBJET"]}, "ZQXCHAMP": "ZQXVALEUR"})
-    stage.drop(f"documents/{mail}/dossier.json", broken.encode())
+    stage.drop(known.record.dossier_key, broken.encode())
     stage.send("Match", Job(mail).dump())
 
 

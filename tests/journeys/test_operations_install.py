@@ -270,7 +270,7 @@ def test_an_export_is_whole_readable_and_without_secret(installed, capsys):
     assert len(mails) >= 3
     for path in mails:
         assert hashlib.sha256(path.read_bytes()).hexdigest() == path.stem
-    assert len(list(folder.glob("documents/*/0001.xml"))) == len(mails)
+    assert len(list(folder.glob("documents/*/*/0001.xml"))) == len(mails)
     assert (folder / "courriels.csv").read_text().count("\n") == len(mails) + 1
     assert "PRIVATE KEY" not in "".join(
         p.read_text(errors="replace") for p in folder.rglob("*") if p.is_file()

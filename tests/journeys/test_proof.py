@@ -24,7 +24,8 @@ from tests.journeys.stage import Stage, eventually
 
 @pytest.fixture(scope="module")
 def integrated(stage: Stage) -> str:
-    [report] = stage.process(letter(written(LEA)))
+    """Of two documents: they lie beside the dossier."""
+    [report] = stage.process(letter(written(LEA), written(LEA)))
     assert report.route == "integrated"
     return report.mail
 
@@ -53,14 +54,16 @@ def without_row(stage: Stage, pk: str, sk: str) -> Iterator[None]:
 
 @contextmanager
 def without_object(stage: Stage, key: str) -> Iterator[None]:
-    """One object of the bucket is deleted by hand for a while."""
-    bucket, s3 = stage.laptop.outputs["BucketName"], stage.laptop.client("s3")
-    body = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    s3.delete_object(Bucket=bucket, Key=key)
+    """One object of the bucket is deleted by hand for a while. Its version before comes back, which
+    announces nothing: no step stores anything meanwhile."""
+    own = {"Bucket": stage.laptop.outputs["BucketName"], "Key": key}
+    s3 = stage.laptop.client("s3")
+    s3.head_object(**own)
+    marker = s3.delete_object(**own)["VersionId"]
     try:
         yield
     finally:
-        s3.put_object(Bucket=bucket, Key=key, Body=body)
+        s3.delete_object(**own, VersionId=marker)
 
 
 def named(stage: Stage) -> set[tuple[str, str]]:
@@ -78,7 +81,7 @@ def test_a_mail_body_that_was_deleted_is_named(stage, integrated):
     [("0001.xml", Doubt.CONTENT_MISSING), ("dossier.json", Doubt.DOSSIER_MISSING)],
 )
 def test_a_document_that_was_deleted_is_named(stage, integrated, name, doubt):
-    with without_object(stage, f"documents/{integrated}/{name}"):
+    with without_object(stage, f"documents/{integrated}/reception/{name}"):
         assert named(stage) == {(doubt, integrated)}
 
 
@@ -153,7 +156,7 @@ def test_the_command_says_what_it_counted_and_ends_accordingly(stage, integrated
     folder = str(stage.laptop.folder)
     assert main(["prove", "--folder", folder, "--grace", "0", "--mailboxes"]) == 0
     assert "le compte est bon" in capsys.readouterr().out
-    with without_object(stage, f"documents/{integrated}/0001.xml"):
+    with without_object(stage, f"documents/{integrated}/reception/0001.xml"):
         assert main(["prove", "--folder", folder, "--grace", "0", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)
     assert not found["closes"]
@@ -166,6 +169,12 @@ def test_a_young_mail_is_no_fault(stage):
     proof = stage.proof(grace_s=900)
     assert proof.closes, "\n".join(proof.sentences())
     assert stage.at_rest()
+
+
+def test_a_document_alone_in_its_mail_goes_with_its_dossier(stage):
+    [report] = stage.process(letter(written(LEA)))
+    with without_object(stage, f"documents/{report.mail}/reception/dossier.json"):
+        assert named(stage) == {(Doubt.DOSSIER_MISSING, report.mail)}
 
 
 # trace: the same mail by each of its names
@@ -223,12 +232,12 @@ def asked(stage, mail, **event):
 
 
 def test_the_hourly_function_closes_and_finds_what_was_deleted(stage):
-    raw = letter(written(LEA))
+    raw = letter(written(LEA), written(LEA))
     [report] = stage.process(raw)
     end, doubts = asked(stage, report.mail)
     assert (end["faults"], end["unproven"], doubts) == (0, 0, set())
     assert end["mails"] >= 1
-    with without_object(stage, f"documents/{report.mail}/0001.xml"):
+    with without_object(stage, f"documents/{report.mail}/reception/0001.xml"):
         end, doubts = asked(stage, report.mail)
     assert (end["faults"], doubts) == (1, {"content_missing"})
     chain = stage.ledger.document(report.mail, 1).record.chain

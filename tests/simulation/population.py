@@ -75,6 +75,12 @@ class Letter:
     def digest(self) -> str:
         return hashlib.sha256(self.raw).hexdigest()
 
+    @property
+    def asks(self) -> bool:
+        """Its sender asked to be told, and may be told without a person."""
+        asked = b"Disposition-Notification-To:" in self.raw
+        return asked and not self.silent and self.kind != "to confirm"
+
 
 @dataclass(frozen=True)
 class Delivery:

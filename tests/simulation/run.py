@@ -96,6 +96,7 @@ class Simulation:
             self.settings = _paced(self.settings)
         self.calls = Calls(self.world, self.weather)
         self.table, self.store = WatchedTable(), EventfulStore()
+        self.store.now = self.world.clock
         self.queues = Queues(self.world, self.weather, self._handler)
         self.boxes = {each.id: Box() for each in self.settings.mailboxes}
         fault = self.calls.fault

@@ -84,6 +84,10 @@ class Witness:
         forward = _STATES.index(new["state"]) >= _STATES.index(old["state"])
         must(forward, "state goes back", name, old["state"], new["state"])
         must(new["review"] or not old["review"], "review mark lost", name)
+        if new["state"] == MailState.SETTLED and new["route"] == Route.INTEGRATED:
+            documents = [each.record for each in self.ledger.documents(new["mail"])]
+            done = all(each.integration is Integration.INTEGRATED for each in documents)
+            must(documents and done, "integrated without its documents", name)
         if old["state"] == MailState.SETTLED:
             for field in ("state", "route", "reason", "mdn", "forward", "answer", "settled_at"):
                 must(new[field] == old[field], "settled mail changed", name, field)
@@ -200,9 +204,7 @@ class Witness:
         if any(queue.dead for queue, _ in carriers):
             return True
         steps = {(queue.step, message.document) for queue, message in carriers}
-        if record.state is MailState.RECEIVED:
-            return (Step.PARSE, None) in steps
-        if record.state is MailState.READ:
+        if record.state in (MailState.RECEIVED, MailState.READ):
             return bool({(Step.PARSE, None), (Step.MATCH, None)} & steps)
         return self._documents_carried(mail, steps)
 
@@ -304,6 +306,8 @@ class Witness:
             must(forwards, "forward missing", name)
         if record.route is Route.REPLIED:
             must(answers, "answer missing", name)
+        if record.route is Route.INTEGRATED and self.letters[record.mail].asks:
+            must(record.answer is not Leg.NOT_OWED, "answer missing", name)
         processed = any(b"; processed\r\n" in each.mail.content for each in answers)
         error = any(b"rocessed/" in each.mail.content for each in answers)
         must(not (processed and error), "contradicting answers", name)

@@ -9,15 +9,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
 
 from pfi.errors import Unavailable
-from pfi.journey.keys import document_key
+from pfi.journey.keys import INCOMING, document_key
 from pfi.journey.records import Dossier
 from pfi.names import Reason
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-INCOMING: Final = "incoming/"
-DOCUMENTS: Final = "documents/"
 FEED: Final = "feed/"
 TRUST: Final = "trust/"
 """Revocation lists that no secret can hold, under their digest."""

@@ -25,13 +25,13 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
-from pfi.adapters.s3 import DOCUMENTS, INCOMING
 from pfi.edge.settings import environment
 from pfi.edge.telemetry import Telemetry
 from pfi.edge.wiring import Services, services
 from pfi.errors import Misconfigured, PfiError, Unreadable
 from pfi.journey.collect import by_age, collect
 from pfi.journey.jobs import Job, ReadMail, load
+from pfi.journey.keys import DOCUMENTS, INCOMING
 from pfi.journey.outcome import Log, Metric, Outcome
 from pfi.journey.parse import Arrival
 from pfi.journey.review import DeadLetter

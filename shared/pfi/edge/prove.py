@@ -11,13 +11,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from time import sleep
 from typing import Any, Final, Self
 
-from pfi.adapters.s3 import DOCUMENTS, INCOMING
 from pfi.edge.freshness import tell_ages
 from pfi.edge.telemetry import Telemetry
 from pfi.edge.wiring import Services, services
@@ -31,9 +30,10 @@ from pfi.journey.accounts import (
     faults_of_objects,
 )
 from pfi.journey.holdings import held_now
+from pfi.journey.keys import DOCUMENTS, INCOMING, folder_of, owner_of
 from pfi.journey.ledger import Ledger, mails_under_way
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
-from pfi.journey.records import DocumentRecord
+from pfi.journey.records import DocumentRecord, MailRecord
 from pfi.journey.stuck import longest_waits, stuck
 from pfi.names import Step
 
@@ -58,25 +58,32 @@ class Slice:
 
     bodies: dict[str, datetime] = field(default_factory=dict)
     read: dict[str, dict[str, datetime]] = field(default_factory=dict)
-    """By mail: its documents and its dossier."""
+    """By folder: documents and a dossier."""
 
     def mails(self, ledger: Ledger, since: datetime) -> dict[str, datetime]:
         """The mails of these objects, as far as one is younger, and when the last was stored.
 
         The same bytes in two mailboxes are two mails, of which the first bears their digest.
         """
-        found = {name: max(keys.values()) for name, keys in self.read.items()}
-        for key, at in self.bodies.items():
-            mailbox, name = key.split("/")[1], _name(key)
-            if _DIGEST.fullmatch(name) and at > since:
-                mail, _ = ledger.mail_of(mailbox, name)
+        found: dict[str, datetime] = {}
+        for (seal, mailbox), at in self._latest().items():
+            if at > since:
+                mail = ledger.mail_of(mailbox, seal)[0] if mailbox else seal
                 found[mail] = max(at, found.get(mail, at))
-        return {mail: at for mail, at in found.items() if at > since}
+        return found
+
+    def _latest(self) -> dict[tuple[str, str], datetime]:
+        """By the digest and the mailbox that objects are named after, if by one at all."""
+        named = {owner_of(each): max(keys.values()) for each, keys in self.read.items()}
+        for key, at in self.bodies.items():
+            own = _name(key), key.split("/")[1]
+            if _DIGEST.fullmatch(own[0]):
+                named[own] = max(at, named.get(own, at))
+        return named
 
     def stored_at(self, mail: str) -> datetime | None:
         """The latest object that bears the digest of a mail."""
-        bodies = [at for key, at in self.bodies.items() if _name(key) == mail]
-        return max([*bodies, *self.read.get(mail, {}).values()], default=None)
+        return max((at for (seal, _), at in self._latest().items() if seal == mail), default=None)
 
 
 def due(now: datetime) -> list[str]:
@@ -180,21 +187,22 @@ class Audit:
         for mailbox in self.ports.settings.mailboxes:
             seen.bodies.update(store.listed(f"{INCOMING}{mailbox.id}/{digits}"))
         for key, at in store.listed(f"{DOCUMENTS}{digits}"):
-            seen.read.setdefault(key.split("/")[1], {})[key] = at
+            seen.read.setdefault(folder_of(key), {})[key] = at
         return seen
 
     def _one(self, mail: str, at: datetime, seen: Slice, terms: Terms) -> Iterator[Fault]:
         """One mail; what the slice does not show of it is looked up."""
-        ledger = self._ledger
-        stored = frozenset(seen.read.get(mail) or self._keys(f"{DOCUMENTS}{mail}/"))
-        held = held_now(ledger, mail, stored)
+        held = held_now(self._ledger, mail, partial(self._stored, seen))
         if held is None:
-            reviewed = bool(ledger.reviews(mail))
+            reviewed = bool(self._ledger.reviews(mail))
             yield from faults_of_objects([Unnamed(mail, at, reviewed)], terms)
             return
-        key = held.mail.key
-        body = {key} if key in seen.bodies else set(self._keys(key))
-        yield from faults_of(replace(held, stored=stored | body), terms)
+        yield from faults_of(held, terms)
+
+    def _stored(self, seen: Slice, mail: MailRecord) -> frozenset[str]:
+        folder = folder_of(mail.dossier_key)
+        body = {mail.key} if mail.key in seen.bodies else self._keys(mail.key)
+        return frozenset({*(seen.read.get(folder) or self._keys(folder)), *body})
 
     def _keys(self, prefix: str) -> list[str]:
         return [key for key, _ in self.ports.store.listed(prefix)] if prefix else []

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from pfi.journey.chains import Chain
+from pfi.journey.keys import document_key, folder_of, owner_of
 from pfi.journey.records import DocumentRecord, MailRecord, MailState, ReviewItem
 from pfi.names import Integration, Leg, Route, Step
 
@@ -106,10 +107,11 @@ IN_FLIGHT: Final = "in_flight"
 
 
 def seals_of(mail: MailRecord) -> frozenset[str]:
-    """Digests that its bytes may have: its own, or the name under which `collect` stored them when
-    the same bytes came to another mailbox before."""
+    """Digests that its bytes may have: its own, or, when the same bytes came to another mailbox
+    before, that under which `collect` stored them, and `parse` what it read of them."""
     name = mail.key.rpartition("/")[2].removesuffix(".eml")
-    return frozenset({mail.mail, name})
+    seal, _ = owner_of(folder_of(mail.dossier_key))
+    return frozenset({mail.mail, name, seal})
 
 
 def counted(mails: Iterable[MailRecord]) -> dict[str, Counter[str]]:
@@ -120,14 +122,13 @@ def counted(mails: Iterable[MailRecord]) -> dict[str, Counter[str]]:
     return found
 
 
-def document_object(mail: str, number: int) -> str:
-    """Key of a document in the store."""
-    return f"documents/{mail}/{number:04}.xml"
-
-
-def dossier_object(mail: str) -> str:
-    """Key of what parse learnt."""
-    return f"documents/{mail}/dossier.json"
+def documents_beside(mail: MailRecord) -> dict[int, str]:
+    """Keys of its documents by number, as far as they are objects of their own: a single one lies
+    within the dossier, unless version 0.2 stored it."""
+    _, mailbox = owner_of(folder_of(mail.dossier_key))
+    if mailbox and mail.documents == 1:
+        return {}
+    return {n: document_key(mail.dossier_key, n) for n in range(1, mail.documents + 1)}
 
 
 def faults_of(held: Held, terms: Terms) -> Iterator[Fault]:
@@ -151,10 +152,10 @@ def bodies_missing(held: Held) -> Iterator[Fault]:
         yield Fault(Doubt.BODY_MISSING, mail.mail)
     if not _was_read(held):
         return
-    if dossier_object(mail.mail) not in held.stored:
+    if mail.dossier_key not in held.stored:
         yield Fault(Doubt.DOSSIER_MISSING, mail.mail)
-    for number in range(1, mail.documents + 1):
-        if document_object(mail.mail, number) not in held.stored:
+    for number, key in documents_beside(mail).items():
+        if key not in held.stored:
             yield Fault(Doubt.CONTENT_MISSING, mail.mail, number)
 
 

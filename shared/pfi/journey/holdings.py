@@ -1,12 +1,12 @@
 """What the ledger holds, sorted for the account: read through, or one mail at a time."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from pfi.journey.accounts import Held, dossier_object, seals_of
+from pfi.journey.accounts import Held, seals_of
 from pfi.journey.chains import Chain
 from pfi.journey.ledger import (
     Ledger,
@@ -106,18 +106,21 @@ class Book:
         return frozenset(seal for mail in self.mails.values() for seal in seals_of(mail))
 
 
-def held_now(ledger: Ledger, mail: str, stored: frozenset[str]) -> Held | None:
+def held_now(
+    ledger: Ledger, mail: str, stored_of: Callable[[MailRecord], frozenset[str]]
+) -> Held | None:
     """All of one mail, read afresh and consistently: one call, one more for each chain."""
     known = ledger.mail(mail)
     if known is None:
         return None
+    stored = stored_of(known.record)
     documents = tuple(each.record for each in ledger.documents(mail))
     chains = {each.chain: ledger.chain(each.chain) for each in documents}
     needs_reviews = (
         known.record.review
         or known.record.reviewed
         or len(documents) != known.record.documents
-        or dossier_object(mail) not in stored
+        or known.record.dossier_key not in stored
         or any(each.reason for each in documents)
     )
     reviews = ledger.reviews(mail) if needs_reviews else ()

@@ -1,11 +1,18 @@
 """Identities that survive rewrapping: of a mail, of a document, of a document's version."""
 
 import hashlib
+from typing import Final
 
 from pfi.ins.matricule import read
 from pfi.journey.records import DocumentFacts, Dossier
 from pfi.journey.settings import MailboxSettings
 from pfi.names import Event
+
+INCOMING: Final = "incoming/"
+"""Where mails arrive in the store: ``incoming/<mailbox>/<name>.eml``."""
+DOCUMENTS: Final = "documents/"
+"""What was read of them: ``documents/<digest of the bytes>/<mailbox>/``; by version 0.2
+``documents/<mail>/``."""
 
 
 def digest(*parts: str) -> str:
@@ -16,12 +23,24 @@ def digest(*parts: str) -> str:
 def dossier_key(mailbox: str, seal: str) -> str:
     """Where what was read of these bytes (SHA-256) for this mailbox is stored, told by them alone:
     the same bytes say another thing to another mailbox."""
-    return f"documents/{seal}/{mailbox}/dossier.json"
+    return f"{DOCUMENTS}{seal}/{mailbox}/dossier.json"
+
+
+def folder_of(key: str) -> str:
+    """The folder of a dossier, and of the documents that lie beside it."""
+    return key.rpartition("/")[0] + "/"
+
+
+def owner_of(folder: str) -> tuple[str, str]:
+    """Whose folder it is: the digest of the bytes and the mailbox; of version 0.2 the digest of
+    the mail and ''."""
+    seal, _, mailbox = folder.removeprefix(DOCUMENTS).removesuffix("/").partition("/")
+    return seal, mailbox
 
 
 def document_key(dossier: str, number: int) -> str:
     """Where a document lies that is stored beside its dossier."""
-    return f"{dossier.rpartition('/')[0]}/{number:04}.xml"
+    return f"{folder_of(dossier)}{number:04}.xml"
 
 
 def same_mail(mailbox: MailboxSettings, dossier: Dossier) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 from pfi.errors import PfiError
 from pfi.journey.accounts import Held, bodies_missing
+from pfi.journey.keys import folder_of
 from pfi.journey.ledger import OPEN_REVIEWS, Ledger, mails_under_way, review_of_row
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
 from pfi.journey.ports import Ports
@@ -92,7 +93,7 @@ class _Run:
     def _renew(self, mail: MailRecord) -> frozenset[str]:
         """All objects of a mail. One set aside in its mailbox has no body; without a name, the
         prefix would be the whole store."""
-        prefixes = [prefix for prefix in (mail.key, f"documents/{mail.mail}/") if prefix]
+        prefixes = filter(None, (mail.key, folder_of(mail.dossier_key)))
         found: dict[str, bool] = {}
         for prefix in prefixes:
             found.update(self.ports.store.renew(prefix, self.before))

@@ -20,12 +20,13 @@ PAUSE: Final = timedelta(days=4)
 Documents = Callable[[str], Iterable[DocumentRecord]]
 """Reader of the documents of a mail."""
 _JOBS_OF: Final = {
-    MailState.RECEIVED: (Step.PARSE,),
-    MailState.READ: (Step.MATCH,),
+    MailState.RECEIVED: (Step.PARSE, Step.MATCH),
+    MailState.READ: (),
     MailState.DECIDED: (Step.PUSH, Step.FORWARD),
 }
-"""Where the job of a mail in this state is, unless the step before is just about to send it. In the
-order of the journey."""
+"""Where the job of a mail in this state is, unless a step before is just about to send it, or,
+while it waits for its patient, `match` holds it still. In the order of the journey: what is left
+over of a state may be about a mail of the next."""
 
 
 def longest_waits(settings: Settings) -> dict[MailState, timedelta]:

@@ -1,5 +1,6 @@
 """The hourly account: which part it takes, and what it says when its time does not suffice."""
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -14,6 +15,13 @@ from pfi.journey.records import MailRecord, MailState
 from pfi.names import Integration, Step
 from tests.data.builders import LEA, document, mail, xdm_zip
 from tests.doubles.drive import Drive
+from tests.unit.journey.bodies import (
+    as_of_version_0_2,
+    in_a_second_mailbox,
+    objects,
+    remove,
+    sent_with_two,
+)
 
 NOON = datetime(2026, 5, 14, 12, tzinfo=UTC)
 
@@ -40,8 +48,7 @@ class Installation:
         store, table = self.drive.ports.store, self.drive.ports.table
 
         def listed(prefix: str) -> list[tuple[str, datetime]]:
-            dossiers = (f"documents/{mail}/dossier.json" for mail in store.dossiers)
-            keys = [*store.objects, *dossiers]
+            keys = {*store.objects, *store.dossiers}
             return [(key, self.drive.clock()) for key in keys if key.startswith(prefix)]
 
         def indexed(pk: str) -> list[object]:
@@ -104,15 +111,36 @@ def test_an_account_that_closes_is_told_with_its_counts(hospital):
     assert end.counts == {Metric.MAILS_UNACCOUNTED: 0.0, Metric.SLICES_UNPROVEN: 0.0}
 
 
-@pytest.mark.parametrize("what", ["incoming/", "0001.xml"])
-def test_a_body_that_is_gone_is_named_and_counted(hospital, what):
-    store = hospital.drive.ports.store
-    gone = next(key for key in store.objects if what in key)
-    del store.objects[gone]
+@pytest.mark.parametrize(
+    ("what", "doubt"),
+    [
+        ("incoming/", "body_missing"),
+        ("dossier.json", "dossier_missing"),
+        ("0001.xml", "content_missing"),
+    ],
+)
+def test_a_body_that_is_gone_is_named_and_counted(hospital, what, doubt):
+    hospital.drive.process(sent_with_two())
+    gone = next(key for key in sorted(objects(hospital.drive), reverse=True) if what in key)
+    remove(hospital.drive, gone)
     fault, end = hospital.audit()
-    assert fault.log is Log.MAIL_UNACCOUNTED
+    assert (fault.log, fault.facts["doubt"]) == (Log.MAIL_UNACCOUNTED, doubt)
     assert fault.facts["mail"].value in gone
     assert end.counts[Metric.MAILS_UNACCOUNTED] == 1
+
+
+def test_what_version_0_2_stored_is_looked_for_where_it_is(hospital):
+    """Under the digest of the mail, which is not that of its bytes in a second mailbox."""
+    drive = hospital.drive
+    first, second = mails_of(drive)[0], in_a_second_mailbox(drive, mails_of(drive)[0])
+    for each in (first, second):
+        as_of_version_0_2(drive, each)
+    [end] = hospital.audit()
+    assert end.log is Log.ACCOUNT_PROVEN
+    remove(drive, f"documents/{second.mail}/0001.xml")
+    fault, _ = hospital.audit()
+    told = (fault.facts["mail"].value, fault.facts["doubt"])
+    assert told == (second.mail, "content_missing")
 
 
 def test_a_mail_row_that_is_gone_is_named(hospital):
@@ -180,9 +208,11 @@ def test_no_queue_explains_a_mail_for_longer_than_the_settings_make_it_wait(hosp
 @pytest.mark.parametrize("most", [1, 2, 100])
 def test_more_faults_than_can_be_looked_at_twice_are_told_all_the_same(hospital, monkeypatch, most):
     monkeypatch.setattr(prove, "MOST_AGAIN", most)
-    hospital.drive.ports.store.objects.clear()
+    drive = hospital.drive
+    drive.process(*(sent_with_two(number) for number in (7, 8)))
+    remove(drive, *(key for key in objects(drive) if "dossier.json" not in key))
     *faults, end = hospital.audit()
-    assert end.counts[Metric.MAILS_UNACCOUNTED] == len(faults) == 4
+    assert end.counts[Metric.MAILS_UNACCOUNTED] == len(faults) == 8
     assert {each.log for each in faults} == {Log.MAIL_UNACCOUNTED}
 
 
@@ -199,21 +229,29 @@ def test_the_same_bytes_in_a_second_mailbox_are_a_mail_of_their_own(hospital):
     """Its name is not that of its bytes, under which they lie."""
     drive = hospital.drive
     first = mails_of(drive)[0]
-    settings = drive.ports.settings
-    other = replace(settings.mailboxes[0], id="autre", address="autre@ch.mssante.fr")
-    drive.ports.settings = replace(settings, mailboxes=(*settings.mailboxes, other))
-    key = f"incoming/autre/{first.mail}.eml"
-    drive.ports.store.objects[key] = drive.ports.store.objects[first.key]
-    parse(Arrival(key, "autre"), drive.ports)
+    second = in_a_second_mailbox(drive, first)
+    assert second.mail != first.mail
+    assert (doubts(hospital), hospital.audit()[-1].facts["mails"]) == (set(), 3)
+    remove(drive, second.dossier)
+    assert {each.facts["mail"].value for each in hospital.audit()[:-1]} == {second.mail}
+    del drive.ports.table.rows[f"MAIL#{second.mail}", "MAIL"]
+    assert {each.facts["mail"].value for each in hospital.audit()[:-1]} == {second.mail}
+
+
+def test_a_dossier_whose_body_has_another_name_is_that_of_a_mail_all_the_same(hospital):
+    """Another producer named the mail: only the dossier bears the digest of the bytes."""
+    drive, raw = hospital.drive, sent_with_two()
+    drive.ports.store.objects["incoming/app/depot.eml"] = raw
+    parse(Arrival("incoming/app/depot.eml", "app"), drive.ports)
     drive.work()
-    second, known = drive.ledger.mail_of("autre", first.mail)
-    assert (known is not None, second != first.mail) == (True, True)
-    assert doubts(hospital) == set()
-    for store in (drive.ports.store.objects, drive.ports.store.dossiers):
-        for own in [key for key in store if second in key]:
-            del store[own]
-    del drive.ports.table.rows[f"MAIL#{second}", "MAIL"]
-    assert {each.facts["mail"].value for each in hospital.audit()[:-1]} == {second}
+    record = drive.mail(hashlib.sha256(raw).hexdigest())
+    assert (doubts(hospital), hospital.audit()[-1].facts["mails"]) == (set(), 3)
+    remove(drive, "incoming/app/depot.eml")
+    fault, _ = hospital.audit()
+    assert (fault.facts["mail"].value, fault.facts["doubt"]) == (record.mail, "body_missing")
+    del drive.ports.table.rows[f"MAIL#{record.mail}", "MAIL"]
+    fault, _ = hospital.audit()
+    assert (fault.facts["mail"].value, fault.facts["doubt"]) == (record.mail, "mail_missing")
 
 
 def test_what_the_time_did_not_suffice_for_is_said_and_never_taken_for_proven(hospital):

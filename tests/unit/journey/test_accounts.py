@@ -24,12 +24,14 @@ from pfi.journey.accounts import (
     faults_of_references,
 )
 from pfi.journey.holdings import Book, held_now
+from pfi.journey.keys import folder_of
 from pfi.journey.ledger import Ledger, index_of
 from pfi.journey.records import MailRecord, MailState
 from pfi.journey.review import DeadLetter, review
 from pfi.names import Integration, Leg, Reason, Route, Step
 from tests.data.builders import LEA, document, mail, xdm_zip
 from tests.doubles.drive import Drive
+from tests.unit.journey.bodies import objects, remove, sent_with_two
 
 
 def sent(number: int = 1, **options: object) -> bytes:
@@ -42,11 +44,6 @@ def terms(drive: Drive, **options: object) -> Terms:
     return Terms(now=drive.clock() + timedelta(hours=1), **options)
 
 
-def objects(drive: Drive) -> frozenset[str]:
-    dossiers = {f"documents/{mail}/dossier.json" for mail in drive.ports.store.dossiers}
-    return frozenset(drive.ports.store.objects) | dossiers
-
-
 def book(drive: Drive) -> Book:
     found = Book()
     for row in drive.ports.table.rows.values():
@@ -55,7 +52,7 @@ def book(drive: Drive) -> Book:
 
 
 def about(drive: Drive, record: MailRecord) -> frozenset[str]:
-    folder = f"documents/{record.mail}/"
+    folder = folder_of(record.dossier_key)
     return frozenset(k for k in objects(drive) if k == record.key or k.startswith(folder))
 
 
@@ -107,7 +104,7 @@ def test_the_account_closes_and_each_mail_is_in_one_place(drive):
 def test_point_reads_hold_the_same_as_reading_through(drive):
     for record in {each.mail: each for each in flock(drive)}.values():
         stored = about(drive, record)
-        held = held_now(drive.ledger, record.mail, stored)
+        held = held_now(drive.ledger, record.mail, lambda _, stored=stored: stored)
         assert held is not None
         assert list(faults_of(held, terms(drive))) == []
         assert held.mail == book(drive).held(record, stored).mail
@@ -145,13 +142,19 @@ def test_a_review_item_that_is_gone_is_named_even_beside_another(drive):
 
 
 @pytest.mark.parametrize(
-    ("name", "doubt"), [("incoming/", Doubt.BODY_MISSING), ("0001.xml", Doubt.CONTENT_MISSING)]
+    ("name", "doubt"),
+    [
+        ("incoming/", Doubt.BODY_MISSING),
+        ("dossier.json", Doubt.DOSSIER_MISSING),
+        ("0001.xml", Doubt.CONTENT_MISSING),
+    ],
 )
-def test_a_body_that_is_gone_is_named_until_the_retention_explains_it(
-    drive, integrated, name, doubt
-):
-    [key] = [key for key in drive.ports.store.objects if name in key]
-    del drive.ports.store.objects[key]
+def test_a_body_that_is_gone_is_named_until_the_retention_explains_it(drive, name, doubt):
+    [record] = drive.process(sent_with_two())
+    assert record.route is Route.INTEGRATED
+    assert named(drive) == set()
+    [key] = [key for key in objects(drive) if name in key]
+    remove(drive, key)
     assert named(drive) == {doubt}
     assert named(drive, body_days=30) == {doubt}
     drive.clock.advance(31 * 86_400)
@@ -160,7 +163,7 @@ def test_a_body_that_is_gone_is_named_until_the_retention_explains_it(
 
 def test_a_dossier_that_is_gone_is_named_and_is_not_asked_of_a_mail_kept_unread(drive):
     *_, aside = flock(drive)
-    assert aside.mail not in drive.ports.store.dossiers
+    assert not [key for key in drive.ports.store.dossiers if aside.mail in key]
     assert named(drive) == set()
     drive.ports.store.dossiers.clear()
     assert named(drive) == {Doubt.DOSSIER_MISSING}

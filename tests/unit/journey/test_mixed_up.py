@@ -161,6 +161,17 @@ def test_a_nia_that_became_a_nir_is_the_same_patient_for_a_replacement():
     assert [each.route for each in found] == [Route.INTEGRATED] * 2
 
 
+def test_where_the_dpi_alone_decides_a_document_of_another_patient_is_not_replaced_either():
+    """Nobody has an IPP there: that is nothing that two patients have in common."""
+    settings = replace(HOSPITAL, match=replace(HOSPITAL.match, who="dpi"))
+    drive = Drive(settings, patients=())
+    first = document(LEA, document_id="2.25.1.1")
+    other = document(YANN, document_id="2.25.1.2", parent="2.25.1.1", action="C")
+    again = document(LEA, document_id="2.25.1.3", parent="2.25.1.1", action="C")
+    found = drive.process(*(letter(e, number=n) for n, e in enumerate((first, other, again))))
+    assert [each.reason for each in found] == [None, Reason.ANOTHER_PATIENT.value, None]
+
+
 def test_failure_notices_to_one_address_are_capped_and_the_rest_goes_to_a_person():
     drive = Drive()
     drive.set_fallback("")

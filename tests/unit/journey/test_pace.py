@@ -7,7 +7,6 @@ import pytest
 
 from pfi.errors import Unavailable
 from pfi.journey.jobs import Job
-from pfi.journey.match import match
 from pfi.journey.outcome import Log
 from pfi.journey.pace import Pace
 from pfi.journey.push import push
@@ -32,8 +31,7 @@ def ready(of, raw=None):
     """A mail whose document waits for its push."""
     of.ports.inbox.deliver(raw or letter(document(LEA)))
     of.collect()
-    of.arrive()
-    match(of.ports.jobs.queues[Step.MATCH].popleft(), of.ports)
+    of.read()
     return of.ports.jobs.queues[Step.PUSH].popleft()
 
 

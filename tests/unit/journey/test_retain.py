@@ -6,13 +6,16 @@ from datetime import timedelta
 import pytest
 
 from pfi.errors import Unavailable
-from pfi.journey.jobs import Job
+from pfi.journey.jobs import Job, ReadMail
+from pfi.journey.keys import document_key
+from pfi.journey.match import match
 from pfi.journey.outcome import Log, Metric
 from pfi.journey.records import MailRecord, MailState
 from pfi.journey.retain import retain
 from pfi.names import Reason, Route, Step
 from tests.data.builders import LEA, document, mail, xdm_zip
 from tests.doubles.drive import Drive
+from tests.unit.journey.bodies import as_of_version_0_2, in_a_second_mailbox, remove
 
 DAYS = 30
 DAY_S = 86_400.0
@@ -62,14 +65,23 @@ def hospital():
     return Installation()
 
 
-def under_way(hospital):
-    """A mail that was read and whose jobs nobody does: the DPI is away."""
-    raw = mail(xdm_zip([document(LEA)]), message_id="<1@l.fr>")
-    hospital.drive.ports.inbox.deliver(raw)
+def read(hospital, documents=1):
+    """A mail that was read, and that nobody matches."""
+    names = [f"2.25.73.{number}" for number in range(documents)]
+    entries = [document(LEA, document_id=f"{name}.1", set_id=name) for name in names]
+    hospital.drive.ports.inbox.deliver(mail(xdm_zip(entries), message_id="<1@l.fr>"))
     hospital.drive.collect()
     hospital.drive.arrive()
     [(mail_id, _)] = [k for k in hospital.drive.ports.table.rows if k[1] == "MAIL"]
     return hospital.drive.mail(mail_id.removeprefix("MAIL#"))
+
+
+def under_way(hospital, documents=1):
+    """A mail that was matched and whose jobs nobody does: the DPI is away."""
+    key = read(hospital, documents).dossier_key
+    _, seal, mailbox, _ = key.split("/")
+    match(ReadMail(key, mailbox, seal), hospital.drive.ports)
+    return hospital.drive.mail(seal)
 
 
 def test_a_mail_in_review_keeps_its_body_for_as_long_as_it_waits(hospital):
@@ -115,10 +127,41 @@ def test_an_item_half_sent_back_still_waits_for_a_person(hospital):
     assert hospital.holds(waits)
 
 
-def test_a_mail_without_an_end_keeps_its_body_its_documents_and_its_dossier(hospital):
-    pending = under_way(hospital)
+@pytest.mark.parametrize(
+    ("how", "state", "documents", "objects"),
+    [
+        (read, MailState.RECEIVED, 1, 2),
+        (read, MailState.RECEIVED, 2, 4),
+        (under_way, MailState.DECIDED, 1, 2),
+        (under_way, MailState.DECIDED, 2, 4),
+    ],
+)
+def test_a_mail_without_an_end_keeps_its_body_its_documents_and_its_dossier(
+    hospital, how, state, documents, objects
+):
+    pending = how(hospital, documents)
     before = hospital.store._keys()
-    assert (pending.state, len(before)) == (MailState.READ, 3)
+    assert (pending.state, len(before)) == (state, objects)
+    hospital.days(40)
+    assert hospital.store._keys() == before
+
+
+def test_the_folder_of_a_second_mailbox_is_kept_without_that_of_the_first(hospital):
+    """The same bytes: its dossier lies under their digest, which is the mail of the first."""
+    ended = hospital.receive()
+    second = in_a_second_mailbox(hospital.drive, ended)
+    known = hospital.drive.ledger.mail(second.mail)
+    assert hospital.drive.ledger.save_mail(known, state=MailState.DECIDED, route=None)
+    hospital.days(40)
+    assert set(hospital.store._keys()) == {second.key, second.dossier}
+
+
+def test_what_version_0_2_stored_under_the_digest_of_a_mail_is_kept_too(hospital):
+    pending = as_of_version_0_2(hospital.drive, under_way(hospital))
+    for key in (f"documents/{pending.mail}/0001.xml", pending.dossier_key):
+        hospital.store._stored(key)
+    before = hospital.store._keys()
+    assert len(before) == 3
     hospital.days(40)
     assert hospital.store._keys() == before
 
@@ -159,8 +202,17 @@ def test_a_body_that_is_gone_is_told_and_its_review_stays_and_the_others_live(ho
 
 
 def test_a_document_that_is_gone_is_told_too(hospital):
+    """One that lies beside its dossier; a single one lies within."""
+    pending = under_way(hospital, documents=2)
+    del hospital.store.objects[document_key(pending.dossier_key, 1)]
+    hospital.drive.clock.advance(20 * DAY_S)
+    told, _ = hospital.retain()
+    assert (told.log, told.facts["objects"]) == (Log.BODY_GONE, 1)
+
+
+def test_a_dossier_that_is_gone_with_its_document_is_told_once(hospital):
     pending = under_way(hospital)
-    del hospital.store.objects[f"documents/{pending.mail}/0001.xml"]
+    remove(hospital.drive, pending.dossier_key)
     hospital.drive.clock.advance(20 * DAY_S)
     told, _ = hospital.retain()
     assert (told.log, told.facts["objects"]) == (Log.BODY_GONE, 1)

@@ -32,7 +32,7 @@ def test_a_mailbox_that_always_fails_is_seen_among_many_that_work():
     drive = Drive(replace(HOSPITAL, mailboxes=(*HOSPITAL.mailboxes, broken)))
     drive.ledger.lease("broken", "me", 1)
     drive.clock.advance(300)
-    drive.ledger.release("broken", "me", polled=False)
+    drive.ledger.release("broken", "me", polled=False, well=False)
     drive.clock.advance(300)
     drive.collect()
     ages = [(mailbox.id, age) for mailbox, age in by_age(drive.ports)]

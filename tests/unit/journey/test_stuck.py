@@ -118,7 +118,7 @@ def test_documents_are_read_only_where_the_queues_hold_too_few_messages(now):
 @pytest.mark.parametrize(
     ("state", "own"),
     [
-        (MailState.RECEIVED, {Step.PARSE}),
+        (MailState.RECEIVED, {Step.PARSE, Step.MATCH}),
         (MailState.READ, {Step.PARSE, Step.MATCH}),
         (MailState.DECIDED, {Step.PARSE, Step.MATCH, Step.PUSH, Step.FORWARD}),
     ],
@@ -127,6 +127,18 @@ def test_a_job_is_of_the_step_that_the_mail_waits_for_or_of_one_before(now, stat
     mail = waiting(0, now - OLD, state)
     for step in Step:
         assert subjects([mail], {step: 9}, now) == ([] if step in own else [mail.mail]), step
+
+
+def test_a_mail_that_was_read_has_its_job_in_the_queue_of_match_or_again_in_that_of_parse(now):
+    """It is `received` until `match` decides, and beside it others wait for their patients."""
+    received = [waiting(n, now - OLD + timedelta(seconds=n), MailState.RECEIVED) for n in range(2)]
+    awaited = waiting(2, now - OLD)
+    mails = [*received, awaited]
+    assert subjects(mails, {Step.PARSE: 1, Step.MATCH: 2}, now) == []
+    assert subjects(mails, {Step.MATCH: 3}, now) == []
+    assert subjects(mails, {Step.PARSE: 1, Step.MATCH: 1}, now) == [awaited.mail]
+    assert subjects(mails, {Step.MATCH: 1}, now) == [received[0].mail, awaited.mail]
+    assert subjects(mails, {Step.PUSH: 3, Step.FORWARD: 3}, now) == [each.mail for each in mails]
 
 
 def test_one_job_is_about_one_mail_whatever_the_states(now):

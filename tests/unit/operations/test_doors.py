@@ -16,10 +16,12 @@ HOSPITAL = review(GOOD).hospital
 
 
 class Aws:
-    """Event sources of `push` and the clock of `collect`; `asked`: what was changed."""
+    """Event sources of `push`, that of `match` and the clock of `collect`; `asked`: what was
+    changed."""
 
     def __init__(self, *states, clock="ENABLED"):
         self.states = {f"source-{number}": state for number, state in enumerate(states)}
+        self.match = {"match": "Enabled"}
         self.clock, self.asked, self.acts = clock, [], []
 
     def client(self, _service):
@@ -32,14 +34,16 @@ class Aws:
         return self
 
     def paginate(self, FunctionName):
-        found = [{"UUID": uuid, "State": state} for uuid, state in self.states.items()]
+        sources = {"pfi-push": self.states, "pfi-match": self.match}[FunctionName]
+        found = [{"UUID": uuid, "State": state} for uuid, state in sources.items()]
         return [{"EventSourceMappings": found}]
 
     def update_event_source_mapping(self, UUID, Enabled):
-        if self.states[UUID].endswith("ing"):
+        sources = self.match if UUID in self.match else self.states
+        if sources[UUID].endswith("ing"):
             raise AssertionError("Lambda refuses: the source is being changed")
         self.asked.append((UUID, Enabled))
-        self.states[UUID] = "Enabled" if Enabled else "Disabled"
+        sources[UUID] = "Enabled" if Enabled else "Disabled"
 
     def describe_rule(self, Name):
         return {"State": self.clock}
@@ -49,7 +53,8 @@ class Aws:
 
     @property
     def stack(self):
-        return Stack(self, "pfi", {"FunctionPush": "pfi-push"}, "UPDATE_COMPLETE")
+        named = {"FunctionPush": "pfi-push", "FunctionMatch": "pfi-match"}
+        return Stack(self, "pfi", named, "UPDATE_COMPLETE")
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +122,7 @@ def test_the_status_has_words_for_every_standing():
     assert "en partie" in STANDING_FR[Standing.MIXED]
 
 
-def deployed(monkeypatch, tmp_path, before, *, born):
+def deployed(monkeypatch, tmp_path, before, *, born, meanwhile=lambda _: None):
     """A deployment that makes the source of a new lane, which Lambda opens."""
     aws = Aws(*before)
     aws.emulated = False
@@ -129,7 +134,12 @@ def deployed(monkeypatch, tmp_path, before, *, born):
         aws.when_settings_came = dict(aws.states)
 
     monkeypatch.setattr(deployment, "write_settings", written)
-    monkeypatch.setattr(deployment.cdk, "run", lambda *_: aws.states.update(new=born))
+
+    def run(*_):
+        meanwhile(aws)
+        aws.states.update(new=born)
+
+    monkeypatch.setattr(deployment.cdk, "run", run)
     deploy(HOSPITAL, aws, tmp_path, print)
     return aws
 
@@ -147,3 +157,32 @@ def test_a_deployment_outside_a_pause_opens_the_new_lane(monkeypatch, tmp_path):
     aws = deployed(monkeypatch, tmp_path, ["Enabled"], born="Enabled")
     assert standing(aws.stack, "push") is Standing.OPEN
     assert all(standing(aws.stack, door) is Standing.OPEN for door in DOORS)
+
+
+def test_match_takes_nothing_out_of_its_queue_while_a_deployment_changes_its_messages(
+    monkeypatch, tmp_path
+):
+    """Neither does old code see what new code sends, nor the other way round."""
+    seen = []
+    meanwhile = lambda aws: seen.append(dict(aws.match))  # noqa: E731  # a double
+    aws = deployed(monkeypatch, tmp_path, ["Enabled"], born="Enabled", meanwhile=meanwhile)
+    assert seen == [{"match": "Disabled"}]
+    assert aws.match == {"match": "Enabled"}
+    assert aws.acts == ["deploy"], "no pause of the hospital's"
+
+
+def test_match_works_again_after_a_deployment_that_failed_and_after_one_that_was_killed(
+    monkeypatch, tmp_path
+):
+    seen = []
+
+    def fails(aws):
+        seen.append(aws)
+        raise OperationRefused("CloudFormation")
+
+    with pytest.raises(OperationRefused):
+        deployed(monkeypatch, tmp_path, ["Enabled"], born="Enabled", meanwhile=fails)
+    assert seen[0].match == {"match": "Enabled"}
+    killed = lambda aws: aws.match.update(match="Disabled")  # noqa: E731  # a double
+    aws = deployed(monkeypatch, tmp_path, ["Enabled"], born="Enabled", meanwhile=killed)
+    assert aws.match == {"match": "Enabled"}

@@ -1,0 +1,122 @@
+"""Mails in review that nobody decided: `match` is started by a dossier, and so are its reviews."""
+
+import hashlib
+
+import pytest
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from infra.operations.installed_reviews import arrival_body
+from pfi.edge.lambdas import letters_of
+from pfi.errors import Unavailable
+from pfi.journey.keys import dossier_key
+from pfi.journey.match import _Match
+from pfi.journey.records import MailState
+from pfi.journey.review import DeadLetter, review
+from pfi.names import Reason, Route, Step
+from tests.data.builders import LEA, document
+from tests.unit.operations.test_reviews import SIGNED, Hospital, letter
+
+
+@pytest.fixture
+def hospital():
+    return Hospital()
+
+
+def dead_letter(key):
+    """The event of a dossier, as the dead-letter queue of `match` holds it."""
+    return SQSRecord(
+        {
+            "body": arrival_body(key),
+            "eventSourceARN": "arn:aws:sqs:eu-west-3:123456789012:pfi-match-dlq",
+            "attributes": {"ApproximateReceiveCount": "12"},
+            "messageAttributes": {},
+        }
+    )
+
+
+def unmatched(hospital):
+    """`match` crashed until the event of the dossier was set aside."""
+    hospital.ports.inbox.deliver(letter())
+    hospital.collect()
+    hospital.arrive()
+    [key] = hospital.ports.store.read
+    hospital.ports.store.read.clear()
+    [found] = letters_of(dead_letter(key), {Step.MATCH: "https://sqs/pfi-match-dlq"})
+    review(found, hospital.ports)
+    assert hospital.waiting() == [("match", "PFI-EDGE-09")]
+    return key
+
+
+def stuck_before_the_decision(hospital, *, joined=True):
+    """`joined`: `match` died between the chains and the decision."""
+    key = unmatched(hospital)
+    _, seal, mailbox, _ = key.split("/")
+    if joined:
+        store = hospital.ports.store
+        own = hospital.ports.settings.mailbox(mailbox)
+        found = _Match(key, store.dossier(key), own, hospital.ledger, hospital.ports)
+        found._join(hospital.mail(seal))
+    assert hospital.mail(seal).state is MailState.RECEIVED
+    return seal
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_a_mail_stuck_before_the_decision_goes_on_after_the_redrive(hospital, joined):
+    mail = stuck_before_the_decision(hospital, joined=joined)
+    [filed] = hospital.desk.redrive(mail, *SIGNED)
+    assert filed.step == "match"
+    hospital.work()
+    again = hospital.mail(mail)
+    assert (again.route, again.review, hospital.waiting()) == (Route.INTEGRATED, False, [])
+    assert len(hospital.ports.hospital.accepted) == 1
+
+
+def test_a_mail_whose_row_does_not_say_where_it_was_read_is_read_again(hospital):
+    """Collected by version 0.2, read by this one."""
+    mail = stuck_before_the_decision(hospital)
+    known = hospital.ledger.mail(mail)
+    assert hospital.ledger.save_mail(known, dossier="")
+    hospital.desk.redrive(mail, *SIGNED)
+    hospital.work()
+    again = hospital.mail(mail)
+    assert (again.route, again.review) == (Route.INTEGRATED, False)
+
+
+def test_the_event_of_a_dossier_is_reviewed_as_the_mail_of_its_mailbox(hospital):
+    """The same bytes came to another mailbox first: their digest is that one's mail."""
+    [first] = hospital.process(letter())
+    key = dossier_key("autre", first.mail)
+    [found] = letters_of(dead_letter(key), {Step.MATCH: "https://sqs/pfi-match-dlq"})
+    review(found, hospital.ports)
+    assert hospital.ledger.reviews(first.mail) == ()
+    second, _ = hospital.ledger.mail_of("autre", first.mail)
+    assert [each.step for each in hospital.ledger.reviews(second)] == ["match"]
+
+
+def test_a_mail_that_nobody_could_read_is_closed_without_a_dossier(hospital):
+    raw = letter()
+    hospital.ports.inbox.deliver(raw)
+    hospital.collect()
+    mail = hashlib.sha256(raw).hexdigest()
+    hospital.ports.store.arrivals.clear()
+    review(DeadLetter(Step.PARSE, mail, None, Reason.UNEXPECTED, 12), hospital.ports)
+    hospital.desk.close(mail, *SIGNED)
+    assert hospital.mail(mail).route is Route.REVIEW
+
+
+def test_a_mail_that_match_had_in_hand_is_not_closed_while_its_dossier_cannot_be_read(hospital):
+    """Its links would hold back every later version, and nobody could name them."""
+    mail = stuck_before_the_decision(hospital)
+    hospital.ports.store.dossiers.clear()
+    with pytest.raises(Unavailable):
+        hospital.desk.close(mail, *SIGNED)
+    assert hospital.waiting() == [("match", "PFI-EDGE-09")]
+
+
+def test_a_mail_closed_before_the_decision_holds_back_no_later_version(hospital):
+    mail = stuck_before_the_decision(hospital)
+    hospital.desk.close(mail, *SIGNED)
+    newer = document(LEA, effective_time="20260514101500+0200")
+    [other] = hospital.process(letter(newer, number=2))
+    assert (other.route, hospital.mail(mail).route) == (Route.INTEGRATED, Route.REVIEW)
+    assert hospital.waiting() == []
