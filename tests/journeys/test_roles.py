@@ -21,7 +21,7 @@ from tests.journeys.stage import Stage, digest_of, eventually
 
 USED = [
     ("parse", "s3:GetObject"),
-    ("parse", "sqs:SendMessage"),
+    ("match", "sqs:SendMessage"),
     ("match", "dynamodb:Query"),
     ("push", "s3:GetObject"),
 ]

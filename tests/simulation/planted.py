@@ -6,13 +6,12 @@ failure would mean that the change broke the run instead of a promise.
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import Any
-from unittest.mock import patch
 
 from pfi.errors import OutcomeUnknown, Unavailable
 from pfi.journey import collect, forward, hold, identification, match, parse, push, review
@@ -20,7 +19,6 @@ from pfi.journey.chains import Chain, Turn, turn
 from pfi.journey.entry import Entry
 from pfi.journey.forward import _Forward
 from pfi.journey.jobs import Job
-from pfi.journey.keys import digest
 from pfi.journey.ledger import Lease, Ledger, Versioned
 from pfi.journey.onward import send_onward
 from pfi.journey.pace import Pace
@@ -28,43 +26,15 @@ from pfi.journey.ports import Change
 from pfi.journey.push import _Push
 from pfi.journey.records import MailState
 from pfi.names import Leg, Reason
+from tests.simulation import planted_usual
+from tests.simulation.bugs import PLANTED, bug
 from tests.simulation.ports import FaultyRelay
 
-PLANTED: "list[Bug]" = []
-
-
-@dataclass(frozen=True)
-class Bug:
-    """A change (targets and their replacements) and what finds it."""
-
-    name: str
-    found_by: tuple[str, ...]
-    changes: Callable[[], list[tuple[Any, str, Any]]]
-
-    @contextmanager
-    def planted(self) -> Iterator[None]:
-        changes = [patch.object(*change, create=True) for change in self.changes()]
-        for change in changes:
-            change.start()
-        try:
-            yield
-        finally:
-            for change in reversed(changes):
-                change.stop()
-
-
-def bug(*found_by: str) -> Callable[[Callable[[], list[tuple[Any, str, Any]]]], None]:
-    """Register a planted bug, named after its function."""
-
-    def register(changes: Callable[[], list[tuple[Any, str, Any]]]) -> None:
-        PLANTED.append(Bug(changes.__name__, found_by, changes))
-
-    return register
+__all__ = ["PLANTED", "planted_usual"]
 
 
 @bug("state goes back", "settled mail changed", "ended document", "chain and", "nobody carries",
-     "sent while",
-     "not as foreseen", "two exchanges at once", "accepted twice")  # fmt: skip
+     "sent while", "not as foreseen", "two exchanges at once", "accepted twice")  # fmt: skip
 def the_ledger_writes_without_its_condition() -> list[tuple[Any, str, Any]]:
     def unconditional(self: Ledger, write: Any) -> Any:
         if isinstance(write, Change):
@@ -86,13 +56,10 @@ def the_lease_is_ignored() -> list[tuple[Any, str, Any]]:
 @bug("mail neither", "mail lost", "nobody carries")
 def a_mail_is_committed_before_it_is_stored() -> list[tuple[Any, str, Any]]:
     def take(self: Any, waiting: Any) -> None:
-        tried = self._tried(waiting) if self.warned else waiting.known
-        raw = self.session.fetch(waiting.uid, waiting.size)
-        mail = hashlib.sha256(raw).hexdigest()
-        key = f"incoming/{self.mailbox.id}/{mail}.eml"
-        self._commit(waiting, tried, mail, key)
+        tried, raw, mail = _fetched(self, waiting)
+        self._commit(waiting, tried, mail, f"incoming/{self.mailbox.id}/{mail}.eml")
         self.ports.store.put_mail(self.mailbox.id, mail, raw)
-        self.session.move(waiting.uid, self.ports.settings.operator.processed_folder)
+        self._file(waiting.uid)
 
     return [(collect._Poll, "_take", take)]
 
@@ -100,14 +67,18 @@ def a_mail_is_committed_before_it_is_stored() -> list[tuple[Any, str, Any]]:
 @bug("mail lost")
 def a_mail_is_moved_before_it_is_committed() -> list[tuple[Any, str, Any]]:
     def take(self: Any, waiting: Any) -> None:
-        tried = self._tried(waiting) if self.warned else waiting.known
-        raw = self.session.fetch(waiting.uid, waiting.size)
-        self.session.move(waiting.uid, self.ports.settings.operator.processed_folder)
-        mail = hashlib.sha256(raw).hexdigest()
+        tried, raw, mail = _fetched(self, waiting)
+        self._file(waiting.uid)
         key = self.ports.store.put_mail(self.mailbox.id, mail, raw)
         self._commit(waiting, tried, mail, key)
 
     return [(collect._Poll, "_take", take)]
+
+
+def _fetched(poll: Any, waiting: Any) -> tuple[Any, bytes, str]:
+    tried = poll._tried(waiting) if poll.warned else waiting.known
+    raw = poll.session.fetch(waiting.uid, waiting.size)
+    return tried, raw, hashlib.sha256(raw).hexdigest()
 
 
 @bug("nobody carries", "mail neither")
@@ -212,7 +183,7 @@ def the_chain_is_not_told() -> list[tuple[Any, str, Any]]:
 @bug("integrated without", "wrong route", "integrated but not", "mail neither", "at the DPI but")
 def a_mail_is_settled_before_its_documents_end() -> list[tuple[Any, str, Any]]:
     def always(mail: str, documents: Any, jobs: Any) -> None:
-        close(mail, [each for each in documents if each.integration.ended], jobs)
+        close(mail, (each for each in documents if each.integration.ended), jobs)
 
     close = push.close_if_ended
     return [(forward, "all", lambda _: True), (push, "close_if_ended", always)]
@@ -362,42 +333,6 @@ def an_error_quotes_the_mail() -> list[tuple[Any, str, Any]]:
         return decision
 
     return [(match, "identify", identify)]
-
-
-@bug("wrong route", "duplicate", "accepted from two mails", "not as foreseen")
-def the_usual_mail_claims_nothing() -> list[tuple[Any, str, Any]]:
-    real = Ledger.claim_put
-    return [
-        (Ledger, "claim_put", lambda self, same, mail: real(self, digest(same, mail), mail)),
-    ]
-
-
-@bug("answer missing")
-def a_mail_ends_with_its_document_although_an_answer_is_owed() -> list[tuple[Any, str, Any]]:
-    return [(push, "settled_with", _settled_as(lambda mail: replace(mail, sent=_silent(mail))))]
-
-
-@bug("integrated without", "answer missing")
-def a_mail_ends_with_the_first_of_its_documents() -> list[tuple[Any, str, Any]]:
-    def alone(mail: Any) -> Any:
-        return replace(mail, sent=_silent(mail), documents=min(1, mail.documents))
-
-    return [(push, "settled_with", _settled_as(alone))]
-
-
-def _silent(mail: Any) -> Any:
-    return mail.sent and replace(mail.sent, mdn=False)
-
-
-def _settled_as(taken_for: Callable[[Any], Any]) -> Callable[..., Any]:
-    """The end of a mail, decided of another one that it is taken for."""
-    real = push.settled_with
-
-    def settled(mail: Any, document: Any, now: Any) -> Any:
-        ended = real(taken_for(mail), document, now)
-        return ended and replace(ended, sent=mail.sent, documents=mail.documents)
-
-    return settled
 
 
 @bug("MDM of a mail that does not match")

@@ -85,9 +85,7 @@ class Witness:
         must(forward, "state goes back", name, old["state"], new["state"])
         must(new["review"] or not old["review"], "review mark lost", name)
         if new["state"] == MailState.SETTLED and new["route"] == Route.INTEGRATED:
-            documents = [each.record for each in self.ledger.documents(new["mail"])]
-            done = all(each.integration is Integration.INTEGRATED for each in documents)
-            must(documents and done, "integrated without its documents", name)
+            must(self._integrated(new["mail"]), "integrated without its documents", name)
         if old["state"] == MailState.SETTLED:
             for field in ("state", "route", "reason", "mdn", "forward", "answer", "settled_at"):
                 must(new[field] == old[field], "settled mail changed", name, field)
@@ -195,8 +193,8 @@ class Witness:
     def _accounted(self, mail: str) -> bool:
         known = self.ledger.mail(mail)
         if known is None:
-            reviewed = self.ledger.reviews(mail) or self._reviewed_by_name(self.letters[mail])
-            return bool(self.queues.carriers(mail) or reviewed)
+            reviews = self.ledger.reviews(mail) or self._reviewed_by_name(self.letters[mail])
+            return bool(self.queues.carriers(mail) or reviews)
         record = known.record
         if record.state is MailState.SETTLED or record.review:
             return True
@@ -204,14 +202,12 @@ class Witness:
         if any(queue.dead for queue, _ in carriers):
             return True
         steps = {(queue.step, message.document) for queue, message in carriers}
-        if record.state in (MailState.RECEIVED, MailState.READ):
-            return bool({(Step.PARSE, None), (Step.MATCH, None)} & steps)
-        return self._documents_carried(mail, steps)
+        if {(Step.PARSE, None), (Step.MATCH, None)} & steps:
+            return True
+        undecided = record.state in (MailState.RECEIVED, MailState.READ)
+        return not undecided and self._documents_carried(mail, steps)
 
     def _documents_carried(self, mail: str, steps: set[tuple[Step, int | None]]) -> bool:
-        earlier = {(Step.PARSE, None), (Step.MATCH, None)}
-        if earlier & steps:
-            return True
         documents = [each.record for each in self.ledger.documents(mail)]
         waiting = [each for each in documents if not each.integration.ended]
         if not waiting:
@@ -268,12 +264,14 @@ class Witness:
         if letter.good and (refused or self.gives_up or letter.changing):
             routes = routes | {Route.FORWARDED, Route.REPLIED}
         must(record.route in routes, "wrong route", name, record.route, record.reason)
-        documents = [each.record for each in self.ledger.documents(record.mail)]
         if record.route is Route.INTEGRATED:
-            done = all(each.integration is Integration.INTEGRATED for each in documents)
-            must(documents and done, "integrated without its documents", name)
-        for each in documents:
-            self._document_ended(each, name)
+            must(self._integrated(record.mail), "integrated without its documents", name)
+        for each in self.ledger.documents(record.mail):
+            self._document_ended(each.record, name)
+
+    def _integrated(self, mail: str) -> bool:
+        documents = [each.record.integration for each in self.ledger.documents(mail)]
+        return bool(documents) and set(documents) == {Integration.INTEGRATED}
 
     def _document_ended(self, record: Any, name: str) -> None:
         place = (record.mail, record.number)

@@ -84,10 +84,11 @@ class S3Store(S3Reader):
         """One line of JSON. A single document follows it, byte for byte, so that storing both is
         one event and reading both one call; several are stored beside it, before it."""
         alone = contents[0] if len(contents) == 1 else b""
+        terms = {} if anew else {"IfNoneMatch": "*"}
         for number, content in enumerate(() if alone else contents, start=1):
-            self._put(document_key(key, number), content, _BYTES)
+            self._put(document_key(key, number), content, _BYTES, **terms)
         body = b"".join((_DOSSIER.dump_json(dossier), b"\n", alone))
-        return self._put(key, body, _TYPES["json"], **({} if anew else {"IfNoneMatch": "*"}))
+        return self._put(key, body, _TYPES["json"], **terms)
 
     def dossier(self, key: str) -> Dossier:
         """What parse learnt."""

@@ -31,7 +31,7 @@ from pfi.edge.wiring import Services, services
 from pfi.errors import Misconfigured, PfiError, Unreadable
 from pfi.journey.collect import by_age, collect
 from pfi.journey.jobs import Job, ReadMail, load
-from pfi.journey.keys import DOCUMENTS, INCOMING
+from pfi.journey.keys import DOCUMENTS, INCOMING, dossier_key
 from pfi.journey.outcome import Log, Metric, Outcome
 from pfi.journey.parse import Arrival
 from pfi.journey.review import DeadLetter
@@ -210,9 +210,9 @@ def arrivals_of(body: str) -> Iterable[Arrival]:
 def read_mails_of(body: str) -> Iterable[ReadMail]:
     """Dossiers announced by an S3 event: ``documents/<digest>/<mailbox>/dossier.json``."""
     for key in _keys_of(body):
-        parts = key.removeprefix(DOCUMENTS).split("/")
-        if key.startswith(DOCUMENTS) and len(parts) == 3 and _is_digest(parts[0]):
-            yield ReadMail(key, mailbox=parts[1], seal=parts[0])
+        seal, mailbox, _ = f"{key.removeprefix(DOCUMENTS)}//".split("/", 2)
+        if _is_digest(seal) and key == dossier_key(mailbox, seal):
+            yield ReadMail(key, mailbox, seal)
 
 
 def is_event(body: str) -> bool:

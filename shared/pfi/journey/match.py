@@ -95,16 +95,29 @@ class _Match:
             outcome = self._at_once(work, decisions)
             if outcome is not None:
                 return outcome
-        mail, known = self.ledger.mail_of(work.mailbox, work.seal)
-        if known is not None and known.record.state not in _UNDECIDED:
+        known = self._row(work) or self._fresh_row(work) or self._row(work)
+        if known is None:
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
+        if known.record.state not in _UNDECIDED:
             return _repeated(known.record, self.ledger, self.ports)
-        return self.one_by_one(known or self._fresh(mail), decisions)
+        return self.one_by_one(known, decisions)
 
-    def _fresh(self, mail: str) -> Versioned[MailRecord]:
-        """Of another producer, or `collect` has not committed it yet."""
-        received_at, key = self.ports.now(), self.dossier.key
-        fresh = MailRecord(mail=mail, mailbox=self.mailbox.id, key=key, received_at=received_at)
-        return Versioned(fresh, None)
+    def _row(self, work: ReadMail) -> Versioned[MailRecord] | None:
+        return self.ledger.mail_of(work.mailbox, work.seal)[1]
+
+    def _fresh_row(self, work: ReadMail) -> Versioned[MailRecord] | None:
+        """Of another producer, or `collect` has not committed it yet. Written before anything is
+        claimed in its name; None when somebody was quicker, be it with the same bytes in another
+        mailbox."""
+        mail, _ = self.ledger.mail_of(work.mailbox, work.seal)
+        fresh = MailRecord(
+            mail=mail,
+            mailbox=work.mailbox,
+            key=self.dossier.key,
+            received_at=self.dossier.arrived_at or self.ports.now(),
+            dossier=work.key,
+        )
+        return Versioned(fresh, 1) if self.ledger.write(self.ledger.mail_put(fresh, None)) else None
 
     # the usual mail
 

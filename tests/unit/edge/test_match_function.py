@@ -78,10 +78,11 @@ def test_each_dossier_of_one_event_is_decided(sandbox):
         arrival("documents/ZQXNOM/app/dossier.json"),
         arrival(f"documents/{SEAL.upper()}/app/dossier.json"),
         arrival(f"x/documents/{SEAL}/app/dossier.json"),
+        arrival(f"{SEAL}/app/dossier.json"),
         arrival(f"documents/{SEAL}/app/sub/dossier.json"),
         arrival(),
     ],
-    ids=["test", "mail", "of version 0.2", "no digest", "upper case", "prefix", "deep", "none"],
+    ids=["test", "mail", "of 0.2", "no digest", "upper case", "prefix", "bare", "deep", "none"],
 )  # fmt: skip
 def test_an_event_about_no_dossier_of_ours_is_told_and_consumed(sandbox, body):
     assert call(body) == ([], KEPT, ["EVENT_IGNORED"])

@@ -152,6 +152,7 @@ def test_after_an_upgrade_the_first_poll_looks_every_mail_up():
 
 def test_a_poll_that_died_makes_the_next_one_look_up_and_count_its_tries_before_them():
     one = drive()
+    assert logs(one) == []
     one.ports.inbox.deliver(RAW)
     killed(one, RAW)
     assert places(one) == ({}, [])

@@ -115,3 +115,17 @@ def test_a_repeated_arrival_of_a_mail_that_ended_when_it_was_read_changes_nothin
     outcome = parse(Arrival(found.key, "app"), drive.ports)
     assert outcome.log is Log.MAIL_REPEATED
     assert (drive.ports.jobs.review, drive.ports.table.rows) == ([], before)
+
+
+def test_a_mail_that_ended_before_it_was_decided_is_not_decided_any_more():
+    """Its sender is no longer trusted, or a person closed it, while its dossier was announced."""
+    drive = Drive()
+    work = announced(drive, letter(document(LEA)))
+    drive.ports.settings = replace(HOSPITAL, trusted_suffixes=(".elsewhere.example",))
+    arrival = Arrival(f"incoming/app/{work.seal}.eml", "app")
+    assert parse(arrival, drive.ports).log is Log.MAIL_QUARANTINED
+    drive.ports.settings = HOSPITAL
+    before = dict(drive.ports.table.rows)
+    assert match(work, drive.ports).log is Log.MAIL_REPEATED
+    assert drive.ports.table.rows == before
+    assert not drive.ports.jobs.queues[Step.PUSH]
