@@ -6,7 +6,7 @@ BIN := .venv/bin
 NODE_CLI := node_modules/aws-cdk/bin/cdk
 WORKERS ?= 2
 
-.PHONY: simulate fuzz faults install up test check lint types imports synth dashboards sbom audit lock apt clean
+.PHONY: bench peers simulate fuzz faults install up test check lint types imports synth dashboards sbom audit lock apt clean
 
 install: .venv/.installed node_modules/.installed .build/.layer ## set-up only
 
@@ -62,6 +62,9 @@ fuzz: install ## hostile input against every reader: TIME seconds each, or only 
 faults: install ## faults on real parts, on this machine, then the account: SEED decides the mixture
 	@$(BIN)/pfi faults --seed $(or $(SEED),1)
 
+bench: install ## time and memory beside other implementations; FULL=1 measures everything and keeps the table
+	@$(BIN)/pfi bench $(if $(FULL),--full --write,--quick)
+
 apt: ## Debian packages that the tests need (tests/apt-packages.txt)
 	@missing=""; for p in $$(cat tests/apt-packages.txt); do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
 	if [ -n "$$missing" ]; then \
@@ -69,6 +72,17 @@ apt: ## Debian packages that the tests need (tests/apt-packages.txt)
 	    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing >/dev/null; \
 	  else echo "[apt] not installed (run as root: apt-get install$$missing)"; fi; \
 	fi
+
+peers: .build/peers/.installed ## what `make bench` compares the product with, apart from it; MessageFoundry is AGPL
+
+.build/peers/.installed: .venv/.installed $(wildcard tests/performance/peers/*.txt tests/performance/peers/*.json)
+	@echo "[peers] Python packages, then npm's"
+	@mkdir -p .build/peers
+	@cp tests/performance/peers/package.json tests/performance/peers/package-lock.json tests/performance/peers/.npmrc .build/peers/
+	@$(BIN)/uv venv -q --clear --python $(BIN)/python .build/peers/venv
+	@$(BIN)/uv pip sync -q --python .build/peers/venv/bin/python --require-hashes tests/performance/peers/requirements.txt
+	@cd .build/peers && npm ci --silent --ignore-scripts
+	@touch $@
 
 dashboards: install ## the pictures of both dashboards in the documentation, from a run of the demonstration
 	@$(BIN)/python -m infra.local.preview
@@ -86,6 +100,8 @@ lock: ## write the three locks again, with hashes and without index addresses
 	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -q -o requirements-function.txt
 	echo "$$($(BIN)/uv --version | awk '{print "uv==" $$2}')" | $(BIN)/uv pip compile - --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" -q -o requirements-uv.txt
+	$(BIN)/uv pip compile tests/performance/peers/requirements.in --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --custom-compile-command "make lock" -q -o tests/performance/peers/requirements.txt
 
 clean: ## remove what was installed, built or started here
 	rm -rf .venv node_modules .build .local cdk.out

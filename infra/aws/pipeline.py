@@ -229,6 +229,8 @@ class Step(Construct):
                 "PFI_TIMEOUT_S": str(self.figures.timeout_on(place.target)),
                 "POWERTOOLS_METRICS_NAMESPACE": METRICS_NAMESPACE,
                 "POWERTOOLS_LOG_LEVEL": "INFO",
+                # It would look through every package for one, in each cold start.
+                "PYDANTIC_DISABLE_PLUGINS": "__all__",
             },
         )
         explain(

@@ -1,14 +1,31 @@
-"""`pfi cost`: what an installation costs per month, from a dated price table."""
+"""`pfi cost`: what an installation costs per month, and what to set for its traffic."""
 
 import json
 import sys
 from argparse import ArgumentParser, ArgumentTypeError, Namespace, _SubParsersAction
 from collections.abc import Iterator
 from dataclasses import asdict
+from typing import Final
 
+from infra.operations.capacity import PEAK, Capacity, Limited
 from infra.operations.cost import Estimate, Line, Section, Volume, read_prices
 
 SECTIONS: tuple[Section, ...] = ("services", "réseau", "fixe")
+LIMITS: Final = {
+    Limited.DPI: "[[dpis]] concurrency, connexions d'un DPI",
+    Limited.MAILBOX: "[operator] mails_per_run, d'une boîte",
+    Limited.COLLECTOR: "la relève, une par installation",
+    Limited.WORKERS: "[deployment] concurrency",
+    Limited.NAT: "débit des NAT avant leur croissance",
+    Limited.VPN: "débit du tunnel VPN",
+    Limited.PARTITION: "partitions de l'index DynamoDB",
+    Limited.NEW_TABLE: "écritures d'une table DynamoDB neuve",
+    Limited.TABLE: "quota d'écritures d'une table DynamoDB",
+    Limited.PREFIX: "écritures S3 sous un préfixe",
+    Limited.EXECUTIONS: "quota Lambda du compte",
+    Limited.IN_FLIGHT: "messages SQS en cours",
+}
+_SHOWN: Final = 3
 
 
 def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
@@ -20,6 +37,9 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     parser.add_argument("--retention", type=int, default=30, metavar="JOURS")
     parser.add_argument("--nats", type=int, default=2, metavar="N", help="zones avec NAT [2]")
     parser.add_argument("--endpoints", type=int, default=3, metavar="N", help="par zone [3]")
+    parser.add_argument(
+        "--ack", type=_number, default=0.2, metavar="S", help="réponse du DPI, secondes [0,2]"
+    )
     parser.add_argument("--vpn", action="store_true", help="liaison VPN vers l'établissement")
     parser.add_argument("--json", action="store_true", help="sortie pour un programme")
     parser.set_defaults(run=run)
@@ -45,11 +65,13 @@ def run(options: Namespace) -> int:
         nats=options.nats,
         endpoints=options.endpoints,
         vpn=options.vpn,
+        ack_s=options.ack,
     )
     estimate = Estimate(volume, read_prices())
     if options.json:
         rows = [{**asdict(line), "amount": line.amount} for line in estimate.lines()]
         found = {"date": estimate.table.day.isoformat(), "total": estimate.total(), "lines": rows}
+        found["needed"] = asdict(Capacity(estimate).needed())
         sys.stdout.write(json.dumps(found, ensure_ascii=False, indent=2) + "\n")
         return 0
     sys.stdout.writelines(f"{line}\n" for line in table(estimate))
@@ -74,6 +96,26 @@ def table(estimate: Estimate) -> Iterator[str]:
         each = estimate.total() / estimate.mails * 1000
         yield f"{'pour mille courriels':<53} {french(each, 2):>10}"
     yield "* prix de mémoire, à vérifier. Non compris : liaison de l'établissement, support AWS."
+    yield ""
+    yield from settings(Capacity(estimate))
+
+
+def settings(capacity: Capacity) -> Iterator[str]:
+    """What to set for the busiest hour, and which limits come first as it is installed."""
+    needed, ack = capacity.needed(), french(capacity.estimate.volume.ack_s, 1)
+    yield f"À régler pour la pointe ({french(PEAK)} fois la moyenne), réponse du DPI en {ack} s"
+    for name, figure in (
+        ("[[dpis]] concurrency", needed.connections),
+        ("[deployment] concurrency", needed.workers),
+        ("[operator] mails_per_run", needed.mails_per_run),
+        ("[operator] run_budget_s", needed.run_budget_s),
+        ("installations et boîtes, au moins", needed.collectors),
+        ("quota Lambda, exécutions simultanées", needed.executions),
+    ):
+        yield f"  {name:<51} {french(figure):>10}"
+    yield "Premières limites sans rien régler, en courriels par jour"
+    for limit in capacity.limits()[:_SHOWN]:
+        yield f"  {LIMITS[limit.what]:<51} {french(limit.mails_per_day):>10}"
 
 
 def _row(line: Line) -> str:

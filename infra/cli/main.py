@@ -28,6 +28,7 @@ COMMANDS = (
     "deploy",
     "cost",
     "faults",
+    "bench",
     "relay",
 )
 """Modules of this package, one per sub-command."""

@@ -31,18 +31,18 @@ message), ``GARBAGE`` (no HL7), ``ACCEPT_THEN_DROP`` (stored, close before the A
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from infra.local.dpi_script import Answer, Rule, Script
-from infra.local.dpi_store import Accepted, Kept, accepted, exchanges
-from infra.local.mdm_profile import Fault, Segments, check, first
+from infra.local.dpi_store import Accepted, Kept, Message, accepted, exchanges
+from infra.local.dpi_wire import Wire
+from infra.local.mdm_profile import Fault, Segments, check, read
 from pfi.hl7 import er7
-from pfi.hl7.mllp import Deframer, frame
+from pfi.hl7.mllp import frame
 
-_CHUNK: Final = 65_536
 _HANDSHAKE_S: Final = 10.0
 _APPLICATION_ERROR: Final = "207"
 _DUPLICATE_KEY: Final = Fault("205", "MSH^1^10", "Duplicate key identifier")
@@ -83,7 +83,7 @@ class Dpi:
 
     @property
     def folder(self) -> Path:
-        """Where it keeps what it accepted."""
+        """Where it keeps what it accepted; all of it is there when this returns."""
         return self._kept.folder
 
     @property
@@ -129,6 +129,7 @@ class Dpi:
         for thread in self._threads:
             thread.join(5)
         self._threads.clear()
+        self._kept.settle()
 
     def _run(self, task: Callable[[socket.socket], None], connection: socket.socket) -> None:
         thread = threading.Thread(target=task, args=(connection,), daemon=True)
@@ -183,36 +184,34 @@ class Dpi:
                 self._open.discard(secured)
 
     def _talk(self, connection: socket.socket) -> None:
-        deframer = Deframer()
-        while chunk := connection.recv(_CHUNK):
-            for message in deframer.feed(chunk):
-                reply = self._reply(message)
-                self._answered()
-                if reply is None:
-                    return
-                connection.sendall(reply)
+        for message in Wire(connection).messages():
+            reply = self._reply(message)
+            self._answered()
+            if reply is None:
+                return
+            connection.sendall(reply)
 
     def _reply(self, message: bytes) -> bytes | None:
         """The bytes to send back; None = close without a word."""
-        segments = _read(message)
-        header = first(segments, "MSH")
+        segments = read(message)
+        header = segments.first("MSH")
         fault = check(segments)
         known = None if fault else self._kept.knows(header.field(10), message)
         if known is False:
             fault = _DUPLICATE_KEY
         rule = self._script.rule(segments) if fault is None else None
-        self._kept.note(
-            control_id=header.field(10),
-            event=header.component(9, 2),
-            answer=rule.answer.value if rule else "AE",
-            error=fault.code if fault else "",
-            location=fault.location if fault else "",
-            repeat=bool(known),
-        )
+        exchange = {
+            "control_id": header.field(10),
+            "event": header.component(9, 2),
+            "answer": rule.answer.value if rule else "AE",
+            "error": fault.code if fault else "",
+            "location": fault.location if fault else "",
+            "repeat": bool(known),
+        }
+        keeps = rule is not None and rule.keeps
+        self._kept.note(exchange, Message(message, segments, _now()) if keeps else None)
         if rule is None or fault is not None:
             return frame(_faulty(segments, fault or _DUPLICATE_KEY))
-        if rule.keeps:
-            self._kept.accept(message, segments, _now())
         return self._scripted(rule, segments)
 
     def _scripted(self, rule: Rule, segments: Segments) -> bytes | None:
@@ -229,18 +228,13 @@ class Dpi:
         return frame(_answer(rule, segments))
 
 
-def _read(message: bytes) -> Segments:
-    latin = b"|8859/15|" in message[:500]
-    return er7.segments(message.decode("iso8859-15" if latin else "utf-8", "replace"))
-
-
 def _now() -> str:
-    return datetime.now().astimezone().strftime("%Y%m%d%H%M%S")
+    return time.strftime("%Y%m%d%H%M%S")
 
 
 def _acknowledge(segments: Segments, code: str, error: str = "", **more: str) -> bytes:
     """An ACK with the names of the MDM mirrored (hl7-mdm §5.5)."""
-    header = first(segments, "MSH")
+    header = segments.first("MSH")
     event = header.component(9, 2)
     back = "|".join(header.field(number) for number in (5, 6, 3, 4))
     control_id = more.get("control_id") or header.field(10)

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from infra.local.mdm_profile import Segments, first
+from infra.local.mdm_profile import Segments
 
 
 class Answer(StrEnum):
@@ -73,9 +73,9 @@ class Rule:
         return True
 
     def _selects(self, segments: Segments) -> bool:
-        header = first(segments, "MSH")
-        document = first(segments, "TXA")
-        patients = [one.split("^")[0] for one in first(segments, "PID").repetitions(3)]
+        header = segments.first("MSH")
+        document = segments.first("TXA")
+        patients = [one.split("^")[0] for one in segments.first("PID").repetitions(3)]
         return (
             self.event in {"", header.component(9, 2)}
             and self.control_id in {"", header.field(10)}

@@ -31,6 +31,8 @@ class Volume:
     nats: int = 2
     endpoints: int = 3
     vpn: bool = False
+    ack_s: float = 0.2
+    """What the DPI takes for its answer: the push waits for it, and is paid for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Prices:
     seconds: Mapping[str, float]
     seconds_per_mb: Mapping[str, float]
     fixed: Mapping[str, float]
+    quotas: Mapping[str, float]
 
 
 def read_prices(path: Path = TABLE) -> Prices:
@@ -76,6 +79,7 @@ def read_prices(path: Path = TABLE) -> Prices:
         seconds=found["seconds"],
         seconds_per_mb=found["seconds_per_mb"],
         fixed=found["fixed"],
+        quotas=found["quotas"],
     )
 
 
@@ -95,6 +99,19 @@ class Estimate:
     def gigabytes(self) -> float:
         """Bytes received per month, in GB."""
         return self.mails * self.volume.kb / 1e6
+
+    @property
+    def leaving_gb(self) -> float:
+        """Bytes sent per month, in GB: to the DPI, to fallback mailboxes, to senders."""
+        mail = self.table.mail
+        answered = self.mails * mail["answered_kb"] / 1e6
+        return self.gigabytes * (mail["out_share"] + mail["forwarded"] * 1.4) + answered
+
+    def seconds(self, step: str) -> float:
+        """What one job of a step takes."""
+        table, megabytes = self.table, self.volume.kb / 1000
+        waiting = self.volume.ack_s if step == "push" else 0.0
+        return table.seconds[step] + table.seconds_per_mb.get(step, 0) * megabytes + waiting
 
     def lines(self) -> Iterator[Line]:
         """Everything, section by section."""
@@ -134,18 +151,11 @@ class Estimate:
 
     def _gb_seconds(self) -> float:
         """Per mail: each step's seconds at its memory."""
-        megabytes = self.volume.kb / 1000
-        return sum(
-            (seconds + self.table.seconds_per_mb.get(step, 0) * megabytes)
-            * STEPS[step].memory
-            / 1024
-            for step, seconds in self.table.seconds.items()
-        )
+        steps = self.table.seconds
+        return sum(self.seconds(step) * STEPS[step].memory / 1024 for step in steps)
 
     def _network(self) -> Iterator[Line]:
-        mail = self.table.mail
-        answered = self.mails * mail["answered_kb"] / 1e6
-        leaving = self.gigabytes * (mail["out_share"] + mail["forwarded"] * 1.4) + answered
+        leaving = self.leaving_gb
         yield self._line("réseau", "NAT, données", self.gigabytes + leaving, "Go", "nat_gb")
         yield self._line("réseau", "Sortie d'AWS", leaving, "Go", "egress_gb")
 

@@ -20,12 +20,12 @@ from infra.local.pki import REVOKED_SERVER, Pki
 from pfi.adapters.mail_access import client_context
 from pfi.adapters.mllp import MllpDpi
 from pfi.errors import Misconfigured, OutcomeUnknown
-from pfi.hl7 import ack, mdm
+from pfi.hl7 import ack
 from pfi.hl7.ack import Ack, Verdict
 from pfi.names import Event
 from tests.contracts.emulator_fixture import eventually
 from tests.contracts.mllp_peer import Certificates
-from tests.unit.hl7.orders import CONTENT, DOCUMENT, NIR, ROOT, TARGET, order
+from tests.unit.hl7.orders import CONTENT, DOCUMENT, NIR, ROOT, TARGET, order, written
 
 ENTITY = f"2026-0417^^{ROOT}^ISO"
 
@@ -46,12 +46,12 @@ def send(
     context: ssl.SSLContext | None = None,
 ) -> Ack:
     client = MllpDpi("127.0.0.1", dpi.port, 2.0, wait, context)
-    return ack.read(client.exchange(message, control_id), control_id)
+    return ack.read(client.exchange((message,), control_id), control_id)
 
 
 def transmit(dpi: Dpi, event: Event = Event.NEW, wait: float = 3.0) -> Ack:
     whole = order(event)
-    return send(dpi, mdm.build(whole, TARGET), whole.control_id, wait)
+    return send(dpi, written(whole, TARGET), whole.control_id, wait)
 
 
 @pytest.mark.parametrize("event", Event)
@@ -62,7 +62,7 @@ def test_a_message_of_ours_follows_the_profile_and_is_kept(dpi: Dpi, event: Even
         event.value, ENTITY, order(event).control_id,
     )  # fmt: skip
     stored = Path(dpi.folder) / kept.file
-    assert stored.read_bytes() == mdm.build(order(event), TARGET)
+    assert stored.read_bytes() == written(order(event), TARGET)
     assert base64.b64encode(CONTENT) in stored.read_bytes()
 
 
@@ -96,7 +96,7 @@ def test_a_restarted_dpi_still_knows_what_it_accepted(dpi: Dpi) -> None:
 def test_other_bytes_under_a_known_control_id_are_a_duplicate_key(dpi: Dpi) -> None:
     transmit(dpi)
     other = order(content=b"<other/>")
-    assert send(dpi, mdm.build(other, TARGET), other.control_id).verdict is Verdict.DUPLICATE
+    assert send(dpi, written(other, TARGET), other.control_id).verdict is Verdict.DUPLICATE
     assert len(dpi.accepted) == 1
 
 
@@ -127,7 +127,7 @@ def test_a_message_against_the_profile_is_refused_with_its_code(
     dpi: Dpi, old: bytes, new: bytes, code: str
 ) -> None:
     whole = order()
-    message = mdm.build(whole, TARGET)
+    message = written(whole, TARGET)
     assert old in message
     read = send(dpi, message.replace(old, new, 1), whole.control_id)
     assert (read.code, read.error_code) == ("AE", code)
@@ -137,7 +137,7 @@ def test_a_message_against_the_profile_is_refused_with_its_code(
 def test_a_replacement_needs_its_parent(dpi: Dpi) -> None:
     whole = order(Event.REPLACE)
     parent = f"|2026-0416^^{ROOT}^ISO|".encode()
-    message = mdm.build(whole, TARGET).replace(parent, b"||")
+    message = written(whole, TARGET).replace(parent, b"||")
     assert send(dpi, message, whole.control_id).error_code == "101"
 
 
@@ -230,7 +230,7 @@ def test_a_rule_with_an_unknown_word_is_refused() -> None:
 
 def test_a_latin_9_message_is_read_in_its_charset(dpi: Dpi) -> None:
     whole = order(document=replace(DOCUMENT, label="Œuvre médicale"))
-    message = mdm.build(whole, replace(TARGET, charset="8859/15"))
+    message = written(whole, replace(TARGET, charset="8859/15"))
     assert send(dpi, message, whole.control_id).verdict is Verdict.INTEGRATED
 
 
@@ -239,7 +239,7 @@ def test_under_tls_only_a_known_certificate_gets_in(tmp_path: Path) -> None:
     dpi = Dpi(tmp_path / "dpi", ssl_context=certificates.server())
     dpi.start()
     whole = order()
-    message = mdm.build(whole, TARGET)
+    message = written(whole, TARGET)
     try:
         with pytest.raises(Misconfigured):
             send(dpi, message, whole.control_id, 3, certificates.client(with_certificate=False))
@@ -255,7 +255,7 @@ def test_another_certificate_is_shown_from_the_next_connection_on(tmp_path: Path
     dpi = Dpi(tmp_path / "dpi", ssl_context=pki.server_context())
     dpi.start()
     whole = order()
-    message = mdm.build(whole, TARGET)
+    message = written(whole, TARGET)
     context = client_context(
         ca_pem=pki.trust_pem(),
         cert_pem=pki.certificate_pem("bal@ch-invente.mssante.fr"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from pfi.adapters.csv_patients import ListedPatients
 from pfi.errors import Unavailable
+from pfi.hl7.mllp import Message
 from pfi.journey.jobs import Job
 from pfi.journey.keys import document_key
 from pfi.journey.ports import Change, MailGone, Put, Row
@@ -222,7 +223,8 @@ class MemoryDpi:
     received: list[bytes] = field(default_factory=list)
     answers: list[Any] = field(default_factory=list)
 
-    def exchange(self, message: bytes, control_id: str) -> bytes:
+    def exchange(self, pieces: Message, control_id: str) -> bytes:
+        message = b"".join(pieces)
         self.received.append(message)
         answer = self.answers.pop(0) if self.answers else "AA"
         if isinstance(answer, Exception):

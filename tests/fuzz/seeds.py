@@ -10,7 +10,7 @@ from infra.local.invented.identity_messages import Told
 from infra.local.invented.identity_messages import message as identity_message
 from infra.local.invented.mails import forwarded, mdn_received
 from pfi.edge.settings import dump_settings
-from pfi.hl7 import mdm, mllp
+from pfi.hl7 import mllp
 from pfi.hl7.pid import Authority
 from pfi.journey.jobs import Job
 from pfi.journey.message import build_message, new_control_id
@@ -28,7 +28,7 @@ from tests.data.builders import (
     xdm_zip,
     zip_of,
 )
-from tests.unit.hl7.orders import TARGET, order
+from tests.unit.hl7.orders import order, written
 from tests.unit.mail.awkward import ORIGINALS
 
 NOW = datetime(2026, 5, 14, 9, 30, tzinfo=UTC)
@@ -135,8 +135,8 @@ def streams() -> Iterator[bytes]:
 
 def messages() -> Iterator[bytes]:
     """ER7 messages: the product's own, and answers."""
-    yield mdm.build(order(), TARGET)
-    yield mdm.build(replace(order(), masks_changed=True), TARGET)
+    yield written(order())
+    yield written(replace(order(), masks_changed=True))
     yield from answers()
 
 
@@ -150,7 +150,7 @@ def message(number: int, facts: DocumentFacts, dossier: Dossier, content: bytes)
     )  # fmt: skip
     record = replace(record, control_id=new_control_id(record))
     place = (MAILBOXES[0], SETTINGS.dpis[0], SETTINGS)
-    return build_message(received, record, dossier, content, *place)
+    return b"".join(build_message(received, record, dossier, content, *place))
 
 
 def jobs() -> Iterator[bytes]:

@@ -32,7 +32,7 @@ def test_no_mutant_escapes_its_family_or_its_bounds(name, tmp_path):
     ("name", "said"), [("escapes", "KeyError"), ("grows", " MB for"), ("lingers", " s of CPU for")]
 )
 def test_a_planted_fault_is_found_saved_and_told_with_its_command(name, said, tmp_path):
-    ended = run.fuzz(name, tmp_path, "-runs=20000", *SAME)
+    ended = run.fuzz(name, tmp_path, "-runs=60000", *SAME)
     assert not ended.passed
     assert said in ended.told
     [saved] = ended.inputs

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pfi.errors import Misconfigured, OutcomeUnknown, Refused, Unavailable
+from pfi.hl7.mllp import Message
 from pfi.journey.ports import Change, MailGone, Put, Row
 from pfi.journey.records import Dossier
 from pfi.mail.outbound import Outgoing
@@ -220,7 +221,8 @@ class Dpi:
         self.took: Callable[[Accepted], None] = lambda _accepted: None
         self.unanswered: Counter[str] = Counter()
 
-    def exchange(self, message: bytes, control_id: str) -> bytes:
+    def exchange(self, pieces: Message, control_id: str) -> bytes:
+        message = b"".join(pieces)
         self.asked += 1
         self._reachable()
         self.inside += 1

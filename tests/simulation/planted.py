@@ -119,7 +119,7 @@ def a_version_of_unknown_outcome_is_sent_by_another_mail() -> list[tuple[Any, st
 
 @bug("bytes left before", "sent while")
 def the_message_leaves_before_the_ledger_says_so() -> list[tuple[Any, str, Any]]:
-    def exchange(self: Any, document: Any, chain: Any, message: bytes) -> Any:
+    def exchange(self: Any, document: Any, chain: Any, message: Any) -> Any:
         self.ports.dpi(self.target).exchange(message, document.control_id)
         return real(self, document, chain, message)
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from pfi.errors import OutcomeUnknown, PfiError, Unavailable
+from pfi.hl7.mllp import Message
 from pfi.ins.identity import PatientRecord, Traits
 from pfi.journey.jobs import Job
 from pfi.journey.ports import Change, Patients, Put, Row
@@ -223,7 +224,7 @@ class FaultyDpi:
     def __init__(self, calls: Calls, dpi: Dpi) -> None:
         self._calls, self._dpi = calls, dpi
 
-    def exchange(self, message: bytes, control_id: str) -> bytes:
+    def exchange(self, message: Message, control_id: str) -> bytes:
         return self._calls(
             "dpi.exchange",
             lambda: self._dpi.exchange(message, control_id),

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from pfi.errors import Misconfigured, NotAsked, Unavailable
+from pfi.hl7.mllp import Message
 from pfi.journey.ports import Dpi
 from pfi.journey.settings import DpiSettings
 from pfi.names import Reason
@@ -47,7 +48,7 @@ class Fused:
     target: DpiSettings
     dpi: Callable[[], Dpi]
 
-    def exchange(self, message: bytes, control_id: str) -> bytes:
+    def exchange(self, message: Message, control_id: str) -> bytes:
         """As `MllpDpi.exchange`; a fault opens the circuit."""
         try:
             return self.dpi().exchange(message, control_id)

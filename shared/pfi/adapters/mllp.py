@@ -14,12 +14,13 @@ from typing import Final
 from pfi.errors import Misconfigured, OutcomeUnknown, PfiError, Unavailable
 from pfi.hl7 import ack
 from pfi.hl7.ack import Verdict
-from pfi.hl7.mllp import Deframer, frame
+from pfi.hl7.mllp import Deframer, Message, framed
 from pfi.names import Reason
 
 MAX_ANSWER: Final = 1_000_000
 """Bytes read before an answer is taken for garbage."""
 _CHUNK: Final = 65_536
+_MOST_AT_ONCE: Final = 1 << 20
 _ALERT_WAIT_S: Final = 2.0
 _NO_ANSWER: Final = frozenset({Verdict.NOT_OURS, Verdict.UNREADABLE})
 _REFUSED_SESSION: Final = (
@@ -45,12 +46,12 @@ class MllpDpi:
     ack_timeout: float = 60
     ssl_context: ssl.SSLContext | None = None
 
-    def exchange(self, message: bytes, control_id: str) -> bytes:
+    def exchange(self, message: Message, control_id: str) -> bytes:
         """Send one message, return the raw answer whose MSA-2 is its control id (L-02, L-07)."""
         connection = self._connect()
         try:
             return _Exchange(connection, time.monotonic() + self.ack_timeout).run(
-                frame(message), control_id
+                framed(message), control_id
             )
         finally:
             connection.close()
@@ -78,6 +79,8 @@ class MllpDpi:
         deadline = time.monotonic() + self.connect_timeout
         try:
             plain = socket.create_connection((self.host, self.port), self.connect_timeout)
+            # The last piece is short: it must not wait for the acknowledgement of those before.
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError:
             raise Unavailable(Reason.DPI_UNAVAILABLE) from None
         if self.ssl_context is None:
@@ -111,22 +114,25 @@ class _Exchange:
         self._connection = connection
         self._deadline = deadline
 
-    def run(self, framed: bytes, control_id: str) -> bytes:
-        self._send(framed)
+    def run(self, pieces: Message, control_id: str) -> bytes:
+        started = isinstance(self._connection, ssl.SSLSocket)
+        for piece in pieces:
+            self._send(piece, started=started)
+            started = True
         answer = self._answer()
         if ack.read(answer, control_id).verdict in _NO_ANSWER:
             raise OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)
         return answer
 
-    def _send(self, framed: bytes) -> None:
-        rest = memoryview(framed)
+    def _send(self, piece: bytes, *, started: bool) -> None:
+        """`started`: something may have left before."""
+        rest = memoryview(piece)
         while rest:
             try:
                 self._connection.settimeout(_left(self._deadline))
-                sent = self._connection.send(rest[:_CHUNK])
+                sent = self._connection.send(rest[:_MOST_AT_ONCE])
             except OSError as error:
-                started = len(rest) < len(framed) or isinstance(self._connection, ssl.SSLSocket)
-                raise self._broken(error, started=started) from None
+                raise self._broken(error, started=started or len(rest) < len(piece)) from None
             rest = rest[sent:]
 
     def _broken(self, error: OSError, *, started: bool) -> PfiError:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,10 +22,14 @@ TRUST: Final = "trust/"
 """Revocation lists that no secret can hold, under their digest."""
 _BYTES: Final = "application/octet-stream"
 _TYPES: Final = {"eml": "message/rfc822", "json": "application/json"}
-_DOSSIER: Final = TypeAdapter(Dossier)
 _NOT_MET: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
 _HEAD: Final = 65_536
 """First bytes of a dossier that are read without its document: most dossiers are shorter."""
+
+
+@cache
+def _dossiers() -> TypeAdapter[Dossier]:
+    return TypeAdapter(Dossier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +92,19 @@ class S3Store(S3Reader):
         terms = {} if anew else {"IfNoneMatch": "*"}
         for number, content in enumerate(() if alone else contents, start=1):
             self._put(document_key(key, number), content, _BYTES, **terms)
-        body = b"".join((_DOSSIER.dump_json(dossier), b"\n", alone))
+        body = b"".join((_dossiers().dump_json(dossier), b"\n", alone))
         return self._put(key, body, _TYPES["json"], **terms)
 
     def dossier(self, key: str) -> Dossier:
         """What parse learnt."""
         head = self._head(key)
         whole = len(head) < _HEAD or b"\n" in head
-        return _DOSSIER.validate_json((head if whole else self.get(key)).partition(b"\n")[0])
+        return _dossiers().validate_json((head if whole else self.get(key)).partition(b"\n")[0])
 
     def document(self, key: str, number: int) -> tuple[Dossier, bytes]:
         """What parse learnt, and one CDA, byte for byte."""
         line, _, content = self.get(key).partition(b"\n")
-        return _DOSSIER.validate_json(line), content or self.get(document_key(key, number))
+        return _dossiers().validate_json(line), content or self.get(document_key(key, number))
 
     def put_message(self, message: str, raw: bytes) -> str:
         """An identity message that waits for a person, byte for byte."""

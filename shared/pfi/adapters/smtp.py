@@ -20,6 +20,7 @@ from pfi.adapters.mail_access import (
     required_context,
 )
 from pfi.errors import Misconfigured, OutcomeUnknown, PfiError, Refused, Unavailable
+from pfi.mail.compose import has_bare_line_ends
 from pfi.mail.outbound import Outgoing
 from pfi.names import Reason
 
@@ -110,8 +111,7 @@ def _check(mail: Outgoing) -> None:
     sender = mail.envelope_from or mail.recipient
     if not (_ADDRESS.fullmatch(mail.recipient) and _ADDRESS.fullmatch(sender)):
         raise Refused(Reason.RELAY_REFUSED, code="5.1.3")
-    ends = mail.content.count(b"\r\n")
-    if mail.content.count(b"\n") != ends or mail.content.count(b"\r") != ends:
+    if has_bare_line_ends(mail.content):
         raise Refused(Reason.RELAY_REFUSED, code="5.6.0")
 
 
@@ -142,18 +142,33 @@ def _hand_over(client: smtplib.SMTP, content: bytes) -> None:
     with _failures():
         _expect(client.docmd("DATA"), 354)
     with _failures(lost=OutcomeUnknown):
-        stuffed = memoryview(_stuffed(content))
         # In pieces: the time-out is per call, and a big mail may rightly take longer.
-        for start in range(0, len(stuffed), PIECE):
-            client.send(stuffed[start : start + PIECE])
+        for piece in _stuffed(content):
+            client.send(piece)
         _expect(client.getreply())
 
 
-def _stuffed(content: bytes) -> bytes:
-    """Transparency (RFC 5321 §4.5.2), the end of the last line, and the end of data."""
-    first = b"." if content.startswith(b".") else b""
-    end = b"" if not content or content.endswith(b"\r\n") else b"\r\n"
-    return first + content.replace(b"\r\n.", b"\r\n..") + end + b".\r\n"
+def _stuffed(content: bytes) -> Iterator[bytes]:
+    """Transparency (RFC 5321 §4.5.2), the end of the last line, and the end of data.
+
+    Bundle of whole lines by bundle: those of base64 have no dot, and are only looked at.
+    """
+    start = 0
+    while len(content) - start > PIECE:
+        end = content.find(b"\n", start + PIECE) + 1
+        if not end:
+            break
+        yield _transparent(content[start:end])
+        start = end
+    close = b"" if not content or content.endswith(b"\r\n") else b"\r\n"
+    yield _transparent(content[start:]) + close + b".\r\n"
+
+
+def _transparent(lines: bytes) -> bytes:
+    if b"." not in lines:
+        return lines
+    dot = b"." if lines.startswith(b".") else b""
+    return dot + lines.replace(b"\r\n.", b"\r\n..")
 
 
 def _expect(reply: tuple[int, bytes], wanted: int = 250) -> None:

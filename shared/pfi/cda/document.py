@@ -21,8 +21,8 @@ from pfi.names import Reason
 _ROOT: Final = h("ClinicalDocument")
 _STYLESHEET: Final = "{http://www.w3.org/1999/XSL/Transform}stylesheet"
 _CONTENT: Final = "{urn:asip-sante:ci-sis}Contenu"
-_BODIES: Final = frozenset({h("nonXMLBody"), h("structuredBody")})
-_ENTRY: Final = h("entry")
+_BODIES: Final = {h("nonXMLBody"): "", h("structuredBody"): h("entry")}
+"""The bodies, and what makes one a coded body (level 3)."""
 
 
 class CdaWarning(StrEnum):
@@ -78,12 +78,12 @@ class ClinicalDocument:
 
 def read(content: bytes) -> ClinicalDocument:
     """Read the header. Unreadable: NOT_WELL_FORMED, FORBIDDEN_CONSTRUCT or HEADER_INCOMPLETE."""
-    root, met = xml.parse_header(content, (_ROOT, _STYLESHEET), _BODIES, (_ENTRY,))
+    root, coded = xml.parse_header(content, (_ROOT, _STYLESHEET), _BODIES)
     document = root if root.tag == _ROOT else _presented(root)
     identifier, code = first(document, "id"), first(document, "code")
     if identifier is None or not identifier.get("root", "").strip() or not code_of(code):
         raise Unreadable(Reason.HEADER_INCOMPLETE)
-    return _header(document, coded=_ENTRY in met, self_presenting=document is not root)
+    return _header(document, coded=coded, self_presenting=document is not root)
 
 
 def _presented(root: etree._Element) -> etree._Element:

@@ -8,22 +8,18 @@
 | anything else | comes back a few times, then the dead-letter queue; type and frames are logged |
 
 Steps turn the endings of a mail (forward, refuse, file) into values themselves.
+
+The answer to a batch, the list of the messages that come back, is made here: BatchProcessor of
+Powertools does no more of it and costs a third of boto3 in a cold start (docs/decisions/0026).
 """
 
 import hashlib
 import json
 import random
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote_plus
-
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from pfi.edge.settings import environment
 from pfi.edge.telemetry import Telemetry
@@ -33,32 +29,52 @@ from pfi.journey.collect import by_age, collect
 from pfi.journey.jobs import Job, ReadMail, load
 from pfi.journey.keys import DOCUMENTS, INCOMING, dossier_key
 from pfi.journey.outcome import Log, Metric, Outcome
-from pfi.journey.parse import Arrival
 from pfi.journey.review import DeadLetter
 from pfi.journey.settings import MailboxSettings
 from pfi.names import Reason, Step
 
+if TYPE_CHECKING:
+    from pfi.journey.parse import Arrival
+
 Handler = Callable[[dict[str, Any], Any], Any]
-Work = Callable[[SQSRecord, Services], Iterable[Outcome]]
+Work = Callable[["Message", Services], Iterable[Outcome]]
 MAX_VISIBILITY_S = 43_200
 _TEST_EVENT = "s3:TestEvent"
 """What S3 sends once, when the notification is set up."""
 
 
-class _ComesBack(Exception):
-    """Tells Powertools to report the record as failed; carries nothing."""
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a queue, as the event source hands it over; `reason` is that of a letter."""
+
+    body: str
+    queue: str
+    receipt: str
+    received: int
+    reason: str
+
+    @classmethod
+    def of(cls, record: Mapping[str, Any]) -> Self:
+        """From a record of the event of a batch."""
+        return cls(
+            body=record["body"],
+            queue=record["eventSourceARN"].rsplit(":", 1)[-1],
+            receipt=record["receiptHandle"],
+            received=int(record["attributes"]["ApproximateReceiveCount"]),
+            reason=record["messageAttributes"].get("reason", {}).get("stringValue", ""),
+        )
 
 
 def job_function(step: Step, run: Callable[[Job, Services], Outcome]) -> Handler:
     """A Lambda that does one job per queue message."""
-    return _queue_function(step, lambda record, ports: (run(load(record.body), ports),))
+    return _queue_function(step, lambda message, ports: (run(load(message.body), ports),))
 
 
-def arrival_function(step: Step, run: Callable[[Arrival, Services], Outcome]) -> Handler:
+def arrival_function(step: Step, run: Callable[["Arrival", Services], Outcome]) -> Handler:
     """A Lambda fed by ObjectCreated events of the store, through a queue."""
 
-    def work(record: SQSRecord, ports: Services) -> Iterable[Outcome]:
-        arrivals = list(arrivals_of(record.body))
+    def work(message: Message, ports: Services) -> Iterable[Outcome]:
+        arrivals = list(arrivals_of(message.body))
         if not arrivals:
             return (Outcome(Log.EVENT_IGNORED),)
         return tuple(run(arrival, ports) for arrival in arrivals)
@@ -69,10 +85,10 @@ def arrival_function(step: Step, run: Callable[[Arrival, Services], Outcome]) ->
 def match_function(step: Step, run: Callable[[Job | ReadMail, Services], Outcome]) -> Handler:
     """A Lambda fed by jobs, and by ObjectCreated events of dossiers, through one queue."""
 
-    def work(record: SQSRecord, ports: Services) -> Iterable[Outcome]:
-        if not is_event(record.body):
-            return (run(load(record.body), ports),)
-        read = list(read_mails_of(record.body))
+    def work(message: Message, ports: Services) -> Iterable[Outcome]:
+        if not is_event(message.body):
+            return (run(load(message.body), ports),)
+        read = list(read_mails_of(message.body))
         return tuple(run(each, ports) for each in read) or (Outcome(Log.EVENT_IGNORED),)
 
     return _queue_function(step, work)
@@ -82,10 +98,10 @@ def file_function(step: Step, run: Callable[[str, Services], tuple[Outcome, bool
     """A Lambda fed by files of the store, through a queue. A file that is not done goes on with
     the same event, as a new message: a long file is no failed one."""
 
-    def work(record: SQSRecord, ports: Services) -> Iterable[Outcome]:
-        told = [run(key, ports) for key in _keys_of(record.body)]
+    def work(message: Message, ports: Services) -> Iterable[Outcome]:
+        told = [run(key, ports) for key in _keys_of(message.body)]
         if not all(done for _, done in told):
-            ports.jobs.again(step, record.body)
+            ports.jobs.again(step, message.body)
         return [outcome for outcome, _ in told] or [Outcome(Log.EVENT_IGNORED)]
 
     return _queue_function(step, work)
@@ -95,8 +111,8 @@ def review_function(run: Callable[[DeadLetter, Services], Outcome]) -> Handler:
     """A Lambda fed by every dead-letter queue."""
     dead_letters = environment().dead_letters
 
-    def work(record: SQSRecord, ports: Services) -> Iterable[Outcome]:
-        return [run(letter, ports) for letter in letters_of(record, dead_letters)]
+    def work(message: Message, ports: Services) -> Iterable[Outcome]:
+        return [run(letter, ports) for letter in letters_of(message, dead_letters)]
 
     return _queue_function(Step.REVIEW, work)
 
@@ -138,44 +154,49 @@ def _collect(mailbox: MailboxSettings, owner: str, telemetry: Telemetry, ports: 
 
 def _queue_function(step: Step, work: Work) -> Handler:
     telemetry = Telemetry(step)
-    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
-    record_handler = partial(_one, step, work, telemetry)
 
-    def handler(event: dict[str, Any], context: Any) -> Any:
-        return process_partial_response(
-            event=event, record_handler=record_handler, processor=processor, context=context
-        )
+    def handler(event: dict[str, Any], _context: Any) -> Any:
+        records = event["Records"]
+        back = [each["messageId"] for each in records if not _consumed(step, work, telemetry, each)]
+        return {"batchItemFailures": [{"itemIdentifier": each} for each in back]}
 
     return handler
 
 
-def _one(step: Step, work: Work, telemetry: Telemetry, record: SQSRecord) -> None:
-    """One message: done, or back to the queue, or to the dead-letter queue. Never silent."""
-    ports = services()
-    received = int(record.attributes.approximate_receive_count)
+def _consumed(step: Step, work: Work, telemetry: Telemetry, record: Mapping[str, Any]) -> bool:
+    """Whether a message is done with; no other of its batch waits for it or comes back with it."""
     try:
-        telemetry.emit_all(work(record, ports))
+        return _one(step, work, telemetry, Message.of(record))
+    except Exception:  # its error could not be dealt with: a dead letter that is not safe, say
+        return False
+
+
+def _one(step: Step, work: Work, telemetry: Telemetry, message: Message) -> bool:
+    """One message: done, or back to the queue, or to the dead-letter queue. Never silent."""
+    ports, received = services(), message.received
+    try:
+        telemetry.emit_all(work(message, ports))
     except Unreadable as error:
         telemetry.failed(error, received=received)
-        _dead_letter(step, record, error.reason, ports)
+        return _dead_letter(step, message, error.reason, ports)
     except PfiError as error:
         telemetry.failed(error, received=received)
-        longest = isinstance(error, Misconfigured)
-        wait = _delay(ports, received, longest=longest)
-        ports.jobs.postpone(_queue_of(record), record.receipt_handle, wait)
-        raise _ComesBack from None
+        wait = _delay(ports, received, longest=isinstance(error, Misconfigured))
+        ports.jobs.postpone(message.queue, message.receipt, wait)
+        return False
     except Exception as error:  # the one broad net (design §4, last line)
         telemetry.unexpected(error, received=received)
-        if received >= _unexpected_attempts(ports):
-            _dead_letter(step, record, Reason.UNEXPECTED, ports)
-            return
-        raise _ComesBack from None
+        if received < _unexpected_attempts(ports):
+            return False
+        return _dead_letter(step, message, Reason.UNEXPECTED, ports)
+    return True
 
 
-def _dead_letter(step: Step, record: SQSRecord, reason: Reason, ports: Services) -> None:
+def _dead_letter(step: Step, message: Message, reason: Reason, ports: Services) -> bool:
     if step is Step.REVIEW:
-        raise _ComesBack  # the last queue: its own alarm tells
-    ports.jobs.dead_letter(step, record.body, reason)
+        return False  # the last queue: its own alarm tells
+    ports.jobs.dead_letter(step, message.body, reason)
+    return True
 
 
 def _unexpected_attempts(ports: Services) -> int:
@@ -196,18 +217,24 @@ def _delay(ports: Services, received: int, *, longest: bool) -> int:
     return max(1, min(int(jittered), MAX_VISIBILITY_S))
 
 
-def arrivals_of(body: str) -> Iterable[Arrival]:
-    """Mails announced by an S3 event; a test event announces none. Keys come URL-encoded.
+def arrivals_of(body: str) -> Iterator["Arrival"]:
+    """Mails announced by an S3 event; a test event announces none."""
+    from pfi.journey.parse import Arrival  # noqa: PLC0415 - brings all readers, for `parse` alone
 
-    A mail dropped without the folder of a mailbox belongs to none: `parse` has it reviewed.
-    """
+    for key, mailbox in _mails_of(body):
+        yield Arrival(key, mailbox)
+
+
+def _mails_of(body: str) -> Iterator[tuple[str, str]]:
+    """Key and mailbox of each. A mail dropped without the folder of a mailbox belongs to none:
+    `parse` has it reviewed."""
     for key in _keys_of(body):
         mailbox, _, name = key.removeprefix(INCOMING).partition("/")
         if key.startswith(INCOMING):
-            yield Arrival(key, mailbox if name else "")
+            yield key, mailbox if name else ""
 
 
-def read_mails_of(body: str) -> Iterable[ReadMail]:
+def read_mails_of(body: str) -> Iterator[ReadMail]:
     """Dossiers announced by an S3 event: ``documents/<digest>/<mailbox>/dossier.json``."""
     for key in _keys_of(body):
         seal, mailbox, _ = f"{key.removeprefix(DOCUMENTS)}//".split("/", 2)
@@ -221,7 +248,7 @@ def is_event(body: str) -> bool:
 
 
 def _keys_of(body: str) -> list[str]:
-    """The objects that an S3 event announces."""
+    """The objects that an S3 event announces. Keys come URL-encoded."""
     try:
         event: Mapping[str, Any] = json.loads(body)
         records = () if event.get("Event") == _TEST_EVENT else event["Records"]
@@ -230,25 +257,15 @@ def _keys_of(body: str) -> list[str]:
         raise Unreadable(Reason.JOB_UNREADABLE) from None
 
 
-def letters_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Iterable[DeadLetter]:
+def letters_of(message: Message, dead_letters: Mapping[Step, str]) -> Iterator[DeadLetter]:
     """What a dead message was about: codes and digests, whatever its body."""
-    step = _step_of(record, dead_letters)
-    attributes = record.message_attributes  # its `get` gives a plain dict, only [] a typed one
-    attribute = attributes["reason"] if "reason" in attributes else None  # noqa: SIM401 (see above)
-    reason = attribute.string_value if attribute else None
-    known = Reason(reason) if reason in list(Reason) else Reason.UNEXPECTED
-    attempts = int(record.attributes.approximate_receive_count)
-    for mail, document, mailbox in _subjects(record.body):
-        yield DeadLetter(step, mail, document, known, attempts, mailbox)
+    step = _step_of(message.queue, dead_letters)
+    known = Reason(message.reason) if message.reason in list(Reason) else Reason.UNEXPECTED
+    for mail, document, mailbox in _subjects(message.body):
+        yield DeadLetter(step, mail, document, known, message.received, mailbox)
 
 
-def _queue_of(record: SQSRecord) -> str:
-    """The name of the queue that a message came from."""
-    return record.event_source_arn.rsplit(":", 1)[-1]
-
-
-def _step_of(record: SQSRecord, dead_letters: Mapping[Step, str]) -> Step:
-    queue = _queue_of(record)
+def _step_of(queue: str, dead_letters: Mapping[Step, str]) -> Step:
     found = (step for step, url in dead_letters.items() if url.rsplit("/", 1)[-1] == queue)
     return next(found, Step.REVIEW)
 
@@ -262,20 +279,20 @@ def _subjects(body: str) -> Iterable[tuple[str, int | None, str | None]]:
     else:
         return [(job.mail, job.document, None)]
     try:
-        arrivals = [_arrived(each) for each in arrivals_of(body)]
+        arrivals = [_arrived(*each) for each in _mails_of(body)]
         read = [(each.seal, None, each.mailbox) for each in read_mails_of(body)]
     except Unreadable:
         arrivals, read = [], []
     return [*arrivals, *read] or [(_digest_of(body), None, None)]
 
 
-def _arrived(arrival: Arrival) -> tuple[str, int | None, str | None]:
+def _arrived(key: str, mailbox: str) -> tuple[str, int | None, str | None]:
     """A name that is no digest is another producer's: the digest of the whole key stands for it,
     for a name may say who the patient is."""
-    name = arrival.key.rsplit("/", 1)[-1].removesuffix(".eml")
+    name = key.rsplit("/", 1)[-1].removesuffix(".eml")
     if _is_digest(name):
-        return name, None, arrival.mailbox
-    return _digest_of(arrival.key), None, None
+        return name, None, mailbox
+    return _digest_of(key), None, None
 
 
 def _digest_of(name: str) -> str:

@@ -57,7 +57,13 @@ class Telemetry:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.logger = Logger(service=step.value, level="INFO", log_uncaught_exceptions=False)
+        self.logger = Logger(
+            service=step.value,
+            level="INFO",
+            log_uncaught_exceptions=False,
+            location=None,  # always this module
+            xray_trace_id=None,  # no traces are kept (docs/decisions/0014)
+        )
 
     def emit(self, outcome: Outcome, **more: Fact) -> None:
         """One line; the metrics of the outcome."""

@@ -58,7 +58,7 @@ _CODE_SIZE: Final = 20
 def read(raw: bytes, control_id: str) -> Ack:
     """Classify an answer to the message `control_id`. Never raises, whatever the bytes."""
     segments = er7.segments(raw.removeprefix(b"\xef\xbb\xbf").decode("latin-1"))
-    answers = [s for s in segments if s.name == "MSA"]
+    answers, errors = _of(segments)
     if len(answers) != 1 or not segments[0].component(9).strip().upper().startswith("ACK"):
         return Ack(Verdict.UNREADABLE)
     code = _code(answers[0].component(1)).upper()
@@ -67,7 +67,16 @@ def read(raw: bytes, control_id: str) -> Ack:
         return Ack(Verdict.UNREADABLE)
     if answered != control_id:
         return Ack(Verdict.NOT_OURS, code)
-    return _ours(code, control_id, answers[0], [s for s in segments if s.name == "ERR"])
+    return _ours(code, control_id, answers[0], errors)
+
+
+def _of(segments: tuple[Segment, ...]) -> tuple[list[Segment], list[Segment]]:
+    """MSA and ERR segments."""
+    named = [(each.name, each) for each in segments]
+    return (
+        [each for name, each in named if name == "MSA"],
+        [each for name, each in named if name == "ERR"],
+    )
 
 
 def _ours(code: str, control_id: str, answer: Segment, errors: list[Segment]) -> Ack:

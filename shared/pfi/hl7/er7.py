@@ -19,6 +19,8 @@ _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0)])
 _ESCAPES: Final = str.maketrans(
     {"\\": "\\E\\", "|": "\\F\\", "^": "\\S\\", "~": "\\R\\", "&": "\\T\\"}
 )
+_ORDINARY: Final = re.compile(r"[ !-%'-\[\]_-{}\u00c0-\u00ff]*")
+"""What both charsets have, and no rule changes."""
 _SEQUENCE: Final = re.compile(r"\\([^\\\r\n]{0,32})\\")
 _MSH_START: Final = len("MSH|^~")
 _PLAIN: Final = {"E": "\\", "F": "|", "S": "^", "R": "~", "T": "&", ".br": "\n"}
@@ -44,12 +46,14 @@ def escape(text: str) -> str:
 
 def text(value: str, charset: str) -> str:
     """One text component ready for a field: cleaned, fitted, escaped, in this order."""
+    if _ORDINARY.fullmatch(value):
+        return value
     return escape(fit(clean(value), charset))
 
 
 def unescape(text: str) -> str:
     """The text behind the escape sequences; an unknown sequence stays as it is."""
-    return _SEQUENCE.sub(_unescaped, text)
+    return _SEQUENCE.sub(_unescaped, text) if "\\" in text else text
 
 
 def _unescaped(found: re.Match[str]) -> str:
@@ -119,8 +123,12 @@ class Segment:
 
     def component(self, number: int, component: int = 1, repetition: int = 1) -> str:
         """A component, unescaped; '' when absent."""
-        whole = [*self.repetitions(number), *[""] * repetition][repetition - 1]
-        return unescape(nth(whole.split(self.separators[0]), component))
+        whole = self.fields[number] if number < len(self.fields) else ""
+        if repetition > 1 or self.separators[1] in whole:
+            whole = nth(whole.split(self.separators[1]), repetition)
+        if component > 1 or self.separators[0] in whole:
+            whole = nth(whole.split(self.separators[0]), component)
+        return unescape(whole)
 
 
 def nth(values: list[str], number: int) -> str:
@@ -133,10 +141,13 @@ def segments(text: str) -> tuple[Segment, ...]:
 
     Lenient: CR, LF or CRLF end a segment; the delimiters are those that MSH declares.
     """
-    lines = [line for line in re.split(r"\r\n|\r|\n", text.strip("\v\x1c\r\n \ufeff")) if line]
+    body = text.strip("\v\x1c\r\n \ufeff")
+    if "\n" in body:
+        body = body.replace("\n", "\r")
+    lines = [line for line in body.split("\r") if line]
     if not lines or not lines[0].startswith("MSH") or len(lines[0]) < _MSH_START:
         return ()
     bar, separators = lines[0][3], (lines[0][4:6] + "^~")[:2]
-    split = [line.split(bar) for line in lines]
-    split[0].insert(1, bar)  # MSH-1 is the bar itself: MSH-3 then is field 3
-    return tuple(Segment(tuple(fields), separators) for fields in split)
+    head, *others = [tuple(line.split(bar)) for line in lines]
+    head = ("MSH", bar, *head[1:])  # MSH-1 is the bar itself: MSH-3 then is field 3
+    return tuple([Segment(fields, separators) for fields in (head, *others)])

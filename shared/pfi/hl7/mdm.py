@@ -6,13 +6,15 @@ is unknown can be sent again and recognised (L-07, Q-24).
 
 import hashlib
 import re
-from base64 import b32encode, b64encode
+from base64 import b32encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from pfi import codecs
 from pfi.errors import Unreadable
 from pfi.hl7 import document_types, er7
+from pfi.hl7.mllp import Message
 from pfi.ins import matricule
 from pfi.ins import traits as rules
 from pfi.ins.identity import InsKind, PatientId, Traits
@@ -137,18 +139,16 @@ def control_id(mail_digest: str, document_key: str, event: Event) -> str:
     return ("PFI" + b32encode(hashlib.sha256(seed).digest()).decode())[:_CONTROL_ID_SIZE]
 
 
-def build(order: Order, target: Target) -> bytes:
-    """The whole message, every segment ended by CR. Pieces are joined once: linear in time."""
+def build(order: Order, target: Target) -> Message:
+    """The whole message, every segment ended by CR: the document's base64 between its two ends."""
     pen = _Pen(target.charset)
     head = "\r".join(_head(order, target, pen))
     tail = "".join(f"{segment}\r" for segment in _tail(order, pen))
     before, after = _document_result(order, pen)
-    return b"".join(
-        (
-            er7.encode(f"{head}\r{before}", target.charset),
-            b64encode(order.content),
-            er7.encode(f"{after}\r{tail}", target.charset),
-        )
+    return (
+        er7.encode(f"{head}\r{before}", target.charset),
+        codecs.to_base64(order.content),
+        er7.encode(f"{after}\r{tail}", target.charset),
     )
 
 
@@ -182,8 +182,11 @@ class _Pen:
 
 def _segment(name: str, fields: Mapping[int, str]) -> str:
     """A segment from its numbered fields; nothing after the last one that is filled (L-05)."""
-    last = max((number for number, value in fields.items() if value), default=0)
-    return "|".join([name, *(fields.get(number, "") for number in range(1, last + 1))])
+    filled = [number for number, value in fields.items() if value]
+    line = [name] + [""] * max(filled, default=0)
+    for number in filled:
+        line[number] = fields[number]
+    return "|".join(line)
 
 
 def _head(order: Order, target: Target, pen: _Pen) -> Iterator[str]:
@@ -358,7 +361,7 @@ def _organisation(service: Service, pen: _Pen) -> str:
 
 
 def _mail_result(mail: MailFacts, pen: _Pen) -> str:
-    text = b64encode(er7.encode(er7.fit(mail.text, er7.UTF8), er7.UTF8)).decode()
+    text = codecs.to_base64(er7.encode(er7.fit(mail.text, er7.UTF8), er7.UTF8)).decode()
     fields = {
         1: "2",
         2: "ED",

@@ -2,6 +2,9 @@
 
 from typing import Final
 
+Message = tuple[bytes, ...]
+"""A message in the pieces that it is sent in: one with a document is never joined in memory."""
+
 START: Final = b"\x0b"
 END: Final = b"\x1c\r"
 
@@ -9,6 +12,12 @@ END: Final = b"\x1c\r"
 def frame(message: bytes) -> bytes:
     """The message as it goes on the wire."""
     return b"".join((START, message, END))
+
+
+def framed(message: Message) -> Message:
+    """The same for a message in pieces, of which only the first and the last are written anew."""
+    first, *others = (START + message[0], *message[1:])
+    return (first, *others[:-1], others[-1] + END) if others else (first + END,)
 
 
 class Deframer:
@@ -36,14 +45,20 @@ class Deframer:
         self._pending += chunk
         complete: list[bytes] = []
         while self._open():
-            end = self._pending.find(END, self._seen)
+            end = self._end()
             if end < 0:
                 self._seen = max(len(self._pending) - 1, 0)  # END may be cut in two
                 break
-            complete.append(bytes(self._pending[:end]))
+            with memoryview(self._pending) as pending:
+                complete.append(bytes(pending[:end]))  # copied once
             self._drop(end + len(END))
             self._inside = False
         return complete
+
+    def _end(self) -> int:
+        """Where END is, -1 when it is not there; one byte is looked for much faster than two."""
+        first = self._pending.find(END[0], self._seen)
+        return first if first < 0 else self._pending.find(END, first)
 
     def _open(self) -> bool:
         if not self._inside:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -27,10 +28,6 @@ T = TypeVar("T")
 
 OPEN_REVIEWS: Final = "REVIEW#open"
 """Index partition of the items that wait for a person, oldest first."""
-_MAIL: Final = TypeAdapter(MailRecord)
-_DOCUMENT: Final = TypeAdapter(DocumentRecord)
-_CHAIN: Final = TypeAdapter(Chain)
-_REVIEW: Final = TypeAdapter(ReviewItem)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class Ledger:
 
     def mail_put(self, record: MailRecord, revision: int | None) -> Put:
         """The write of a mail, to be combined with others."""
-        data = _MAIL.dump_python(record, mode="json")
+        data = _mails().dump_python(record, mode="json")
         put = self._put(f"MAIL#{record.mail}", "MAIL", data, revision)
         return replace(put, index=index_of(record))
 
@@ -107,7 +104,7 @@ class Ledger:
     def mail_change(self, record: MailRecord, was: MailState, *fields: str) -> Change:
         """The write of these fields of a mail that is in that state still, to be combined with
         others. It needs no look at the row; that of another mailbox is left alone."""
-        data = _MAIL.dump_python(record, mode="json")
+        data = _mails().dump_python(record, mode="json")
         found = {"state": was.value, "mailbox": record.mailbox}
         return Change(f"MAIL#{record.mail}", "MAIL", found, {name: data[name] for name in fields})
 
@@ -140,7 +137,7 @@ class Ledger:
 
     def document_put(self, record: DocumentRecord, revision: int | None) -> Put:
         """The write of a document, to be combined with others."""
-        data = _DOCUMENT.dump_python(record, mode="json")
+        data = _documents().dump_python(record, mode="json")
         return self._put(f"MAIL#{record.mail}", _document_key(record.number), data, revision)
 
     # chains: one document identifier, all mails that carry it
@@ -151,7 +148,9 @@ class Ledger:
 
     def chain_put(self, key: str, chain: Chain, revision: int | None) -> Put:
         """The write of a chain."""
-        return self._put(f"CHAIN#{key}", "CHAIN", _CHAIN.dump_python(chain, mode="json"), revision)
+        return self._put(
+            f"CHAIN#{key}", "CHAIN", _chains().dump_python(chain, mode="json"), revision
+        )
 
     def change_chain(self, key: str, change: Callable[[Chain], Chain]) -> None:
         """Compare-and-set until it succeeds; a pure change may be computed again."""
@@ -261,7 +260,7 @@ class Ledger:
         row = self.table.get(f"REVIEW#{item.mail}", key)
         if row is not None and row.data["status"] == "open":
             return False
-        data = _REVIEW.dump_python(item, mode="json")
+        data = _reviews().dump_python(item, mode="json")
         index = (OPEN_REVIEWS, f"{item.recorded_at.isoformat()}#{item.mail}")
         put = self._put(f"REVIEW#{item.mail}", key, data, _revision(row))
         return self.write(replace(put, index=index))
@@ -273,6 +272,26 @@ class Ledger:
 
     def _put(self, pk: str, sk: str, data: Any, revision: int | None) -> Put:
         return Put(pk, sk, data, revision, self.now() + timedelta(days=self.days))
+
+
+@cache
+def _mails() -> TypeAdapter[MailRecord]:
+    return TypeAdapter(MailRecord)
+
+
+@cache
+def _documents() -> TypeAdapter[DocumentRecord]:
+    return TypeAdapter(DocumentRecord)
+
+
+@cache
+def _chains() -> TypeAdapter[Chain]:
+    return TypeAdapter(Chain)
+
+
+@cache
+def _reviews() -> TypeAdapter[ReviewItem]:
+    return TypeAdapter(ReviewItem)
 
 
 def index_of(mail: MailRecord) -> tuple[str, str] | None:
@@ -307,22 +326,22 @@ def review_key(item: ReviewItem) -> str:
 
 def mail_of_row(row: Row) -> MailRecord:
     """The mail of its row."""
-    return _MAIL.validate_python(row.data)
+    return _mails().validate_python(row.data)
 
 
 def document_of_row(row: Row) -> DocumentRecord:
     """The document of its row."""
-    return _DOCUMENT.validate_python(row.data)
+    return _documents().validate_python(row.data)
 
 
 def chain_of_row(row: Row) -> Chain:
     """The chain of its row."""
-    return _CHAIN.validate_python(row.data)
+    return _chains().validate_python(row.data)
 
 
 def review_of_row(row: Row) -> ReviewItem:
     """The review item of its row."""
-    return _REVIEW.validate_python(row.data)
+    return _reviews().validate_python(row.data)
 
 
 def _revision(row: Row | None) -> int | None:

@@ -4,10 +4,12 @@ A pure function of stored facts and the target's settings: building it again giv
 bytes, so a repeat can be recognised by the DPI (Q-24).
 """
 
+import hashlib
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from pfi.hl7 import mdm
+from pfi.hl7.mllp import Message
 from pfi.journey.chains import Chain
 from pfi.journey.records import DocumentFacts, DocumentRecord, Dossier, MailRecord
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
@@ -42,8 +44,8 @@ def build_message(
     mailbox: MailboxSettings,
     target: DpiSettings,
     settings: Settings,
-) -> bytes:
-    """The whole ER7 message in the target's charset."""
+) -> Message:
+    """The whole ER7 message in the target's charset, in pieces."""
     facts = dossier.documents[document.number - 1]
     order = mdm.Order(
         control_id=document.control_id or new_control_id(document),
@@ -60,6 +62,14 @@ def build_message(
         masks_changed=document.masks_changed,
     )
     return mdm.build(order, _target(target))
+
+
+def fingerprint(message: Message) -> str:
+    """SHA-256 of the bytes that leave, to know a repeat by (Q-24)."""
+    seal = hashlib.sha256()
+    for piece in message:
+        seal.update(piece)
+    return seal.hexdigest()
 
 
 def _document(facts: DocumentFacts) -> mdm.DocumentFacts:

@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from pfi.hl7.mllp import Message
 from pfi.ins.identity import PatientRecord, Traits
 from pfi.journey.jobs import Job
 from pfi.journey.records import Dossier
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
-from pfi.mail.compose import Outgoing
 from pfi.names import Reason, Step
+
+if TYPE_CHECKING:
+    from pfi.mail.compose import Outgoing
 
 Data = Mapping[str, Any]
 
@@ -179,7 +182,7 @@ class Mailbox(Protocol):
 class Relay(Protocol):
     """The operator's SMTP submission."""
 
-    def send(self, mail: Outgoing) -> None:
+    def send(self, mail: "Outgoing") -> None:
         """Hand over one mail to one recipient."""
         ...
 
@@ -187,7 +190,7 @@ class Relay(Protocol):
 class Dpi(Protocol):
     """One MLLP exchange with the DPI."""
 
-    def exchange(self, message: bytes, control_id: str) -> bytes:
+    def exchange(self, message: Message, control_id: str) -> bytes:
         """Send an MDM, return the raw ACK whose MSA-2 is `control_id`."""
         ...
 

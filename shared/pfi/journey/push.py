@@ -5,7 +5,6 @@ MSH-10 may be sent again, at most `resend_on_unknown` times, and nothing else: a
 recognise the repeat, and a person is told when the outcome stays unknown (design §4).
 """
 
-import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Final
@@ -13,6 +12,7 @@ from typing import Final
 from pfi.errors import Misconfigured, NotAsked, OutcomeUnknown, Unavailable
 from pfi.hl7 import ack as acks
 from pfi.hl7.ack import Ack, Verdict
+from pfi.hl7.mllp import Message
 from pfi.journey.answered import ENDS, as_answered, as_repeated, as_unknown, settled_with
 from pfi.journey.chains import Chain, Turn, turn
 from pfi.journey.counting import Counted, counted
@@ -21,7 +21,7 @@ from pfi.journey.hold import attended, held_too_long, to_be_noted, untried_wait_
 from pfi.journey.identification import identify, match_policy
 from pfi.journey.jobs import Job
 from pfi.journey.ledger import Ledger, Versioned
-from pfi.journey.message import build_message, masks_changed, new_control_id
+from pfi.journey.message import build_message, fingerprint, masks_changed, new_control_id
 from pfi.journey.onward import close_if_ended
 from pfi.journey.outcome import Code, Configured, Digest, Fact, Log, Metric, Outcome
 from pfi.journey.pace import Pace
@@ -144,7 +144,7 @@ class _Push:
             masks_changed=masks_changed(self.document, chain.record, parent),
         )
         message = self._message(document)
-        document = replace(document, message_sha256=hashlib.sha256(message).hexdigest())
+        document = replace(document, message_sha256=fingerprint(message))
         return self._exchange(document, chain, message)
 
     def _after_a_lost_answer(self) -> Outcome:
@@ -155,14 +155,14 @@ class _Push:
             raise Unavailable(Reason.DPI_UNAVAILABLE)  # another worker is on the wire
         chain = self.entry.chain()
         message = self._message(self.document)
-        same = hashlib.sha256(message).hexdigest() == self.document.message_sha256
+        same = fingerprint(message) == self.document.message_sha256
         if self.document.sends > self.target.resend_on_unknown or not same:
             return self._unknown(self.entry)
         if self._stale() and not self._still_concordant():
             return self._unknown(self.entry)
         return self._exchange(self.document, chain, message)
 
-    def _message(self, document: DocumentRecord) -> bytes:
+    def _message(self, document: DocumentRecord) -> Message:
         key = self.mail.dossier_key
         dossier, content = self.ports.store.document(key, document.number)
         return build_message(
@@ -170,7 +170,7 @@ class _Push:
         )
 
     def _exchange(
-        self, document: DocumentRecord, chain: Versioned[Chain], message: bytes
+        self, document: DocumentRecord, chain: Versioned[Chain], message: Message
     ) -> Outcome:
         try:
             dpi = self.ports.dpi(self.target)
@@ -215,7 +215,7 @@ class _Push:
         return seen
 
     def _spoken(
-        self, document: DocumentRecord, chain: Versioned[Chain], message: bytes, dpi: Dpi
+        self, document: DocumentRecord, chain: Versioned[Chain], message: Message, dpi: Dpi
     ) -> Outcome:
         started = self.ports.now()
         sent = self.entry.save(

@@ -67,14 +67,15 @@ def read_mail(raw: bytes, mailbox: MailboxSettings, settings: Settings) -> Readi
 
 
 def _facts(mail: Mail, mailbox: MailboxSettings, policy: rules.MailPolicy) -> MailFacts:
-    request = rules.mdn_request(mail, policy)
+    may = rules.may_answer(mail, policy)
+    request = rules.mdn_request(mail, policy, may=may)
     return MailFacts(
         message_id=mail.message_id or _synthetic_id(mail, mailbox),
         subject=mail.subject,
         sender=mail.sender,
         reply_to=mail.reply_to,
         recipients=_own_recipients(mail.recipients, mailbox.address, policy.own_addresses),
-        answer_to=rules.answer_address(mail, policy),
+        answer_to=rules.answer_address(mail, policy, may=may),
         mdn_to=request.to,
         mdn_confirm=request.confirm,
         sent_at=_date(mail.date),

@@ -6,7 +6,7 @@ import zipfile
 from typing import Final
 
 from pfi.mail.inbound import Mail, Part
-from pfi.mail.mime import decoded
+from pfi.mail.mime import opening
 
 _NAME: Final = re.compile(r"(?i)ihe_?xdm.*\.zip$")
 _MAGIC: Final = b"PK\x03\x04"
@@ -23,7 +23,8 @@ def archives(mail: Mail) -> tuple[bytes, ...]:
     A part with the archive's name is one even when its bytes are broken: staff must hear of it.
     Nothing inside a report is ever one: an MDN brings the original back.
     """
-    return tuple(dict.fromkeys(mail.content(p) for p in mail.parts if is_archive(mail, p)))
+    found = [mail.content(part) for part in mail.parts if is_archive(mail, part)]
+    return tuple(found if len(found) < 2 else dict.fromkeys(found))  # alone: nothing to hash
 
 
 def is_archive(mail: Mail, part: Part) -> bool:
@@ -37,8 +38,7 @@ def is_archive(mail: Mail, part: Part) -> bool:
 
 def _starts_as_zip(mail: Mail, part: Part) -> bool:
     """Looks at the first bytes only: decoding every PDF to reject it would double the cost."""
-    head = mail.raw[part.start : min(part.end, part.start + _PEEK)]
-    return decoded(head, part).startswith(_MAGIC)
+    return opening(mail.raw, part, _PEEK).startswith(_MAGIC)
 
 
 def _holds_metadata(content: bytes) -> bool:

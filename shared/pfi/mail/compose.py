@@ -4,6 +4,7 @@ A received mail is never re-serialised: its bytes are joined between ours (desig
 """
 
 import hashlib
+import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from pfi.names import OUTWARD_LABELS, Reason
 
 CRLF: Final = b"\r\n"
 _LONGEST_LINE: Final = 998
+_STEP: Final = 1 << 20
 _LONGEST_HEADER_BLOCK: Final = 64 * 1024
 _LONGEST_VALUE: Final = 700
 _LONGEST_NAME: Final = 600
@@ -159,10 +161,13 @@ def field_line(name: str, value: str) -> bytes:
 
 
 def whole_mail(
-    fields: Sequence[tuple[str, str]], content_type: str, parts: Sequence[bytes], original: bytes
+    fields: Sequence[tuple[str, str]], content_type: str, parts: Sequence[bytes], digest: str
 ) -> bytes:
-    """Header block and parts; the boundary occurs nowhere in the parts (RFC 2046 §5.1.1)."""
-    line = _boundary(original, parts)
+    """Header block and parts; the boundary occurs nowhere in the parts (RFC 2046 §5.1.1).
+
+    It is made from the digest of the original, so that the same answer has the same bytes.
+    """
+    line = _boundary(digest, parts)
     delimiter = b"--" + line
     width = b"7bit" if all(map(bytes.isascii, parts)) else b"8bit"
     head = [
@@ -175,8 +180,8 @@ def whole_mail(
     return CRLF.join([*head, *body, delimiter + b"--", b""])
 
 
-def _boundary(original: bytes, parts: Sequence[bytes]) -> bytes:
-    seed = hashlib.sha256(original).hexdigest()
+def _boundary(digest: str, parts: Sequence[bytes]) -> bytes:
+    seed = hashlib.sha256(digest.encode()).hexdigest()
     while True:
         candidate = f"=_pfi_{seed[:32]}".encode("ascii")
         if not any(candidate in part for part in parts):
@@ -214,13 +219,32 @@ def _part(kind: bytes, encoding: bytes, disposition: bytes, body: bytes) -> byte
 
 def _survives(body: bytes) -> bool:
     """True when SMTP carries these bytes unchanged: CRLF only, no NUL, lines of 998 at most."""
-    breaks = body.count(CRLF)
     return (
         body.strip() != b""
-        and body.count(b"\n") == breaks == body.count(b"\r")
         and b"\0" not in body
-        and max(map(len, body.split(CRLF))) <= _LONGEST_LINE
+        and not has_bare_line_ends(body)
+        and not _has_a_long_line(body)
     )
+
+
+def has_bare_line_ends(body: bytes) -> bool:
+    """Whether a CR or an LF stands alone; the decoder of text files notes what ends its lines."""
+    decoder = io.IncrementalNewlineDecoder(None, translate=False)
+    for start in range(0, len(body), _STEP):
+        decoder.decode(body[start : start + _STEP].decode("latin-1"))
+    decoder.decode("", final=True)
+    return decoder.newlines not in (None, "\r\n")
+
+
+def _has_a_long_line(body: bytes) -> bool:
+    """Lines are passed over in bundles of the length that one may have."""
+    start, longest = 0, _LONGEST_LINE + len(CRLF)
+    while len(body) - start > _LONGEST_LINE:
+        end = body.rfind(CRLF, start, start + longest)
+        if end < 0:
+            return True
+        start = end + len(CRLF)
+    return False
 
 
 def _header_block(original: bytes) -> int:

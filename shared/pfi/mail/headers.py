@@ -1,7 +1,7 @@
 """Header blocks by byte range, parameters (RFC 2231) and addresses (strict addr-specs only)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_to_bytes
@@ -10,6 +10,8 @@ from pfi.mail.text import clean, decode_bytes, decode_words, raw_text
 
 Fields = tuple[tuple[str, bytes], ...]
 
+_MOST_LINES: Final = 10_000
+"""Of one header block: ten times what a mail to a thousand people has."""
 _NAME: Final = re.compile(rb"([!-9;-~]+)[ \t]*:")
 _TYPE: Final = re.compile(r"\s*([A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+)")
 # A quote that never closes swallows the rest: the scan stays linear whatever the value.
@@ -37,10 +39,10 @@ class Block:
 
 def line_break(raw: bytes, start: int, limit: int) -> bytes:
     """LF (or CRLF) ends lines unless the header block has none: then a bare CR does."""
-    blank = raw.find(b"\r\r", start, start + limit)
-    if blank < 0 or raw.find(b"\n", start, blank + 3) >= 0:
-        return b"\n"
-    return b"\r"
+    stop = start + limit
+    feed = raw.find(b"\n", start, stop + 1)
+    blank = raw.find(b"\r\r", start, stop if feed < 0 else min(stop, max(start, feed - 1)))
+    return b"\r" if blank >= 0 else b"\n"
 
 
 def read_block(raw: bytes, start: int, end: int, newline: bytes, limit: int) -> Block:
@@ -50,10 +52,11 @@ def read_block(raw: bytes, start: int, end: int, newline: bytes, limit: int) -> 
     unless the next line is a field again: then it is noise between two fields.
     """
     fields: list[tuple[str, list[bytes]]] = []
-    at = start
+    at, lines = start, 0
     while at < end:
         line, after = _line(raw, at, end, newline)
-        if after - start > limit:
+        lines += 1
+        if after - start > limit or lines > _MOST_LINES:
             return Block(_joined(fields), after, whole=False)
         if not line:
             return Block(_joined(fields), after, whole=True)
@@ -108,6 +111,8 @@ def parameters(value: bytes) -> dict[str, str]:
     """
     plain: dict[str, str] = {}
     sections: dict[str, dict[int, tuple[bool, str]]] = {}
+    if b";" not in value:
+        return plain
     for piece in list(_pieces(raw_text(value)))[1:]:
         name, _, content = piece.partition("=")
         section = _SECTION.fullmatch(name.strip().lower())
@@ -155,18 +160,23 @@ def _octets(text: str, escaped: bool) -> bytes:
     return unquote_to_bytes(raw) if escaped else raw
 
 
-def boundary(value: bytes) -> bytes:
-    """The boundary of a multipart, even when the ``;`` before it was forgotten; empty if none."""
-    text = parameters(value).get("boundary", "")
+def boundary(value: bytes, named: Mapping[str, str]) -> bytes:
+    """The boundary of a multipart, even when the ``;`` before it was forgotten; empty if none.
+
+    `value` is its Content-Type, `named` the parameters of it.
+    """
+    text = named.get("boundary", "")
     if not text:
         lost = _LOST_BOUNDARY.search(raw_text(value[:2000]))
         text = lost[1] if lost else ""
     return text.encode("utf-8", "replace")
 
 
-def filename(disposition: bytes, content_type: bytes) -> str:
-    """File name of a part, base name only: ``filename``, else ``name`` (RFC 2183 §2.3)."""
-    name = parameters(disposition).get("filename") or parameters(content_type).get("name", "")
+def filename(disposition: bytes, named: Mapping[str, str]) -> str:
+    """File name of a part, base name only: ``filename``, else the ``name`` of its Content-Type,
+    whose parameters `named` are (RFC 2183 §2.3)."""
+    name = parameters(disposition).get("filename") if disposition else ""
+    name = name or named.get("name", "")
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2].strip()
 
 

@@ -100,7 +100,7 @@ def _mdn(
         message_id=outgoing_id("mdn", dispatch.digest, to, dispatch.own.domain),
         envelope_from="",
         recipient=to,
-        content=compose.whole_mail(fields, _REPORT, parts, mail.raw),
+        content=compose.whole_mail(fields, _REPORT, parts, dispatch.digest),
     )
 
 

@@ -5,7 +5,7 @@ leaf: reports and failure notices carry a whole original that must not be integr
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,8 @@ _ENCODINGS: Final = frozenset(("base64", "quoted-printable", "7bit", "8bit", "bi
 _ZIP_IN_BASE64: Final = b"UEsDB"
 _AFTER_DELIMITER: Final = re.compile(rb"(--)?[ \t]*(?:\r*\n|\r|\Z)")
 _FALSE_DELIMITERS: Final = 10_000
+_FEW_DASHES: Final = 40
+"""More than the fields of a part hold."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,11 @@ def _enter(walk: _Walk, fields: Fields, place: _Place, default_type: str) -> Non
         raise Unreadable(Reason.MAIL_UNREADABLE)
     value = first(fields, "content-type")
     content_type = media_type(value, default_type)
-    delimiter = boundary(value) if content_type.startswith("multipart/") else b""
+    named = parameters(value)
+    delimiter = boundary(value, named) if content_type.startswith("multipart/") else b""
     ranges = _ranges(walk, b"--" + delimiter, place) if delimiter else []
     if not ranges:
-        walk.parts.append(_leaf(fields, content_type, place))
+        walk.parts.append(_leaf(fields, content_type, named, place))
         return
     inner_type = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
     in_report = place.in_report or content_type == "multipart/report"
@@ -104,13 +107,12 @@ def _enter(walk: _Walk, fields: Fields, place: _Place, default_type: str) -> Non
         _enter(walk, block.fields, inner, inner_type)
 
 
-def _leaf(fields: Fields, content_type: str, place: _Place) -> Part:
-    value = first(fields, "content-type")
+def _leaf(fields: Fields, content_type: str, named: Mapping[str, str], place: _Place) -> Part:
     return Part(
         content_type=content_type,
-        filename=filename(first(fields, "content-disposition"), value),
+        filename=filename(first(fields, "content-disposition"), named),
         encoding=_encoding(first(fields, "content-transfer-encoding")),
-        charset=parameters(value).get("charset", "").lower(),
+        charset=named.get("charset", "").lower(),
         start=place.start,
         end=place.end,
         depth=place.depth,
@@ -162,7 +164,13 @@ def _delimiters(walk: _Walk, delimiter: bytes, place: _Place) -> Iterator[tuple[
 
 
 def _next(walk: _Walk, delimiter: bytes, at: int, end: int) -> int:
-    found = walk.raw.find(walk.newline + delimiter, at, end)
+    """Base64 has no dash: from dash to dash a long body is passed over ten times faster."""
+    raw, line, dash = walk.raw, walk.newline + delimiter, at
+    for _ in range(_FEW_DASHES):
+        dash = raw.find(b"-", dash + 1, end)
+        if dash < 0 or raw.startswith(line, dash - 1, end):
+            return dash
+    found = raw.find(line, max(at, dash - 1), end)
     return found + 1 if found >= 0 else -1
 
 
@@ -174,19 +182,24 @@ def _before(raw: bytes, found: int, start: int) -> int:
 
 
 def content(raw: bytes, part: Part) -> bytes:
-    """Decoded bytes of a part.
+    """Decoded bytes of a part; junk never raises.
 
     A body that says 7bit and holds a zip in base64 is decoded: the encoding field was misspelt.
     """
-    return decoded(raw[part.start : part.end], part)
+    return _decoded(raw, part, part.end)
 
 
-def decoded(body: bytes, part: Part) -> bytes:
-    """`body` according to the encoding of `part`; junk never raises."""
+def opening(raw: bytes, part: Part, length: int) -> bytes:
+    """What the first `length` encoded bytes of a part hold."""
+    return _decoded(raw, part, min(part.end, part.start + length))
+
+
+def _decoded(raw: bytes, part: Part, end: int) -> bytes:
+    start = part.start
     if part.encoding == "base64":
-        return from_base64(body)
+        return from_base64(raw, start, end)
     if part.encoding == "quoted-printable":
-        return from_quoted_printable(body)
-    if body[:400].lstrip().startswith(_ZIP_IN_BASE64):
-        return from_base64(body)
-    return body
+        return from_quoted_printable(raw[start:end])
+    if raw[start : min(end, start + 400)].lstrip().startswith(_ZIP_IN_BASE64):
+        return from_base64(raw, start, end)
+    return raw[start:end]

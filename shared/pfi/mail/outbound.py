@@ -200,5 +200,5 @@ def _sealed(
         message_id=outgoing_id(kind, dispatch.digest, to, dispatch.own.domain),
         envelope_from=dispatch.own.address if kind == "forward" else "",
         recipient=to,
-        content=compose.whole_mail(fields, "multipart/mixed", parts, dispatch.mail.raw),
+        content=compose.whole_mail(fields, "multipart/mixed", parts, dispatch.digest),
     )

@@ -193,19 +193,28 @@ def _answerable(address: str, policy: MailPolicy) -> bool:
     )
 
 
-def answer_address(mail: Mail, policy: MailPolicy) -> str:
-    """Where a failure notice goes: Return-Path, else From, never Reply-To (F-07); '' = nowhere."""
+def answer_address(mail: Mail, policy: MailPolicy, *, may: bool | None = None) -> str:
+    """Where a failure notice goes: Return-Path, else From, never Reply-To (F-07); '' = nowhere.
+
+    `may` is what `may_answer` said, for who has asked it already.
+    """
+    if not (may_answer(mail, policy) if may is None else may):
+        return ""
     address = mail.return_path if mail.return_path is not None else mail.sender
-    return address if may_answer(mail, policy) and _answerable(address, policy) else ""
+    return address if _answerable(address, policy) else ""
 
 
-def mdn_request(mail: Mail, policy: MailPolicy) -> MdnRequest:
-    """May the MDN leave by itself? (N-02, N-03, RFC 8098 §2.1–2.2)."""
+def mdn_request(mail: Mail, policy: MailPolicy, *, may: bool | None = None) -> MdnRequest:
+    """May the MDN leave by itself? (N-02, N-03, RFC 8098 §2.1–2.2).
+
+    `may` as in `answer_address`.
+    """
     if not mail.raw_values("disposition-notification-to"):
         return MdnRequest(asked=False)
     asked = mail.addresses("disposition-notification-to")
     address = asked[0] if len(asked) == 1 else ""
-    if not may_answer(mail, policy) or (address and not _answerable(address, policy)):
+    allowed = may_answer(mail, policy) if may is None else may
+    if not allowed or (address and not _answerable(address, policy)):
         return MdnRequest(asked=True)
     if not address or _needs_human(mail, address, policy):
         return MdnRequest(asked=True, confirm=True, proposed=address)

@@ -6,24 +6,26 @@ Everything runs in C over the whole body: a Python loop per byte costs seconds o
 import binascii
 from typing import Final
 
+from pfi import codecs
+
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 _NOISE: Final = bytes(set(range(256)) - set(_ALPHABET))
 _PADS: Final = {0: b"", 1: b"", 2: b"==", 3: b"="}
 _LINE: Final = 76
 
 
-def from_base64(body: bytes) -> bytes:
+def from_base64(body: bytes, start: int = 0, end: int | None = None) -> bytes:
     """The bytes of a base64 body: other characters are ignored (RFC 2045 §6.8), padding optional.
 
     A body cut in the middle of a group gives what its whole bytes say.
     """
-    try:
-        return binascii.a2b_base64(body)
-    except binascii.Error:
-        letters = body.partition(b"=")[0].translate(None, _NOISE)
-        over = len(letters) % 4
-        kept = letters[:-1] if over == 1 else letters
-        return binascii.a2b_base64(kept + _PADS[over])
+    content = codecs.from_base64(body, start, end)
+    if content is not None:
+        return content
+    letters = body[start:end].partition(b"=")[0].translate(None, _NOISE)
+    over = len(letters) % 4
+    kept = letters[:-1] if over == 1 else letters
+    return binascii.a2b_base64(kept + _PADS[over])
 
 
 def from_quoted_printable(body: bytes) -> bytes:
@@ -33,7 +35,7 @@ def from_quoted_printable(body: bytes) -> bytes:
 
 def to_base64(content: bytes) -> bytes:
     """Base64 in lines of 76 characters parted by CRLF (RFC 2045 §6.8)."""
-    text = binascii.b2a_base64(content, newline=False)
+    text = codecs.to_base64(content)
     return b"\r\n".join(text[at : at + _LINE] for at in range(0, len(text), _LINE))
 
 

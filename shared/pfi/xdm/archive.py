@@ -6,11 +6,11 @@ entry can inflate beyond what the directory announced. Nothing is ever written t
 
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pfi import codecs
 from pfi.errors import Unreadable
 from pfi.names import Reason
 
@@ -79,7 +79,7 @@ class Archive:
         """Bytes of one entry; size and CRC must be those announced (X-13)."""
         entry = self._entries[name]
         content = _inflate(_packed(self._zip, entry), entry)
-        if len(content) != entry.size or zlib.crc32(content) != entry.crc:
+        if content is None or len(content) != entry.size or codecs.crc32(content) != entry.crc:
             raise Unreadable(Reason.ZIP_UNREADABLE)
         return content
 
@@ -133,15 +133,15 @@ def _central(content: bytes, at: int) -> tuple[_Entry, int]:
 
 def _names(raw: bytes, *, utf8: bool) -> tuple[str, frozenset[str]]:
     """X-14: UTF-8 flag, else CP437; the other readings only serve to find a URI with accents."""
-    codecs = ("utf-8", "cp437") if utf8 else ("cp437", "utf-8", "cp850", "cp1252")
-    readings = [_decoded(raw, codec) for codec in codecs]
+    charsets = ("utf-8", "cp437") if utf8 else ("cp437", "utf-8", "cp850", "cp1252")
+    readings = [_decoded(raw, charset) for charset in charsets]
     known = [_tidy(reading) for reading in readings if reading is not None]
     return known[0], frozenset(name.casefold() for name in known)
 
 
-def _decoded(raw: bytes, codec: str) -> str | None:
+def _decoded(raw: bytes, charset: str) -> str | None:
     try:
-        return raw.decode(codec)
+        return raw.decode(charset)
     except UnicodeDecodeError:
         return None
 
@@ -200,15 +200,8 @@ def _packed(content: bytes, entry: _Entry) -> memoryview:
     return packed
 
 
-def _inflate(packed: memoryview, entry: _Entry) -> bytes:
+def _inflate(packed: memoryview, entry: _Entry) -> bytes | None:
     """Never more than one byte beyond the announced size, which is enough to see the lie."""
     if entry.method == _STORED:
         return bytes(packed) if entry.packed == entry.size else b""
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    try:
-        content = inflater.decompress(packed, entry.size + 1)
-    except zlib.error:
-        raise Unreadable(Reason.ZIP_UNREADABLE) from None
-    if not inflater.eof:
-        raise Unreadable(Reason.ZIP_UNREADABLE)
-    return content
+    return codecs.inflate(packed, entry.size)

@@ -5,7 +5,7 @@ Elements are known by namespace and local name, whatever the prefix, the order a
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
@@ -32,6 +32,10 @@ _SOURCE_ID: Final = "554ac39e-e3fe-47fe-b233-965d2a147832"
 _PART: Final = re.compile(r"([0-9]{1,4})\|(.*)", re.DOTALL)
 _MOST_FICHES: Final = 500
 """As many as an archive may hold files; each is looked for among all of them."""
+_MOST_TAGS: Final = 60_000
+"""A hundred fiches of six hundred tags, twice what real ones have."""
+
+Children = dict[str, list[etree._Element]]
 
 _REPLACES: Final = frozenset({"rplc", "xfrm_rplc"})
 _IGNORED: Final = frozenset({"apnd", "xfrm", "signs"})
@@ -109,7 +113,7 @@ def read(content: bytes) -> Metadata:
     """Read one METADATA.XML (X-16). Unreadable: METADATA_INVALID or ACTION_UNKNOWN."""
     objects = _Objects(_registry_objects(content))
     links = _links(objects)
-    nodes = list(objects.all("ExtrinsicObject"))
+    nodes = objects.all("extrinsicobject")
     ids = {node.get("id", "") for node in nodes}
     # An availability update of a document that is not here is not part of the volet (§2.4, 5).
     if any(target not in ids for target in links.withdrawn):
@@ -122,21 +126,27 @@ def read(content: bytes) -> Metadata:
 
 
 def _registry_objects(content: bytes) -> etree._Element:
+    if content.count(b"<") > _MOST_TAGS:
+        raise Unreadable(Reason.METADATA_INVALID)
     try:
         root = xml.parse(content)
     except Unreadable:
         raise Unreadable(Reason.METADATA_INVALID) from None
     # At the root's own level, or inside the request that a Provide and Register holds.
-    lists: list[etree._Element] = [
-        node for at in [root, *root] for node in at if _is(node, "RegistryObjectList")
-    ]
+    lists = [node for at in [root, *root] for node in _by_name(at).get("registryobjectlist", ())]
     if etree.QName(root).localname.lower() not in _ROOTS or len(lists) != 1:
         raise Unreadable(Reason.METADATA_INVALID)
     return lists[0]
 
 
-def _is(node: etree._Element, local: str) -> bool:
-    return _ebrim_name(str(node.tag)) == local.lower()
+def _by_name(node: etree._Element) -> Children:
+    """The children of ebRIM by their name in small letters, each kind in document order."""
+    found: Children = {}
+    for child in node:
+        name = _ebrim_name(str(child.tag))
+        if name:
+            found.setdefault(name, []).append(child)
+    return found
 
 
 @lru_cache(maxsize=256)
@@ -146,14 +156,7 @@ def _ebrim_name(tag: str) -> str:
     return name.lower() if namespace.startswith("{" + _EBRIM) else ""
 
 
-def _children(node: etree._Element, *path: str) -> Iterator[etree._Element]:
-    first, *rest = path
-    for child in node:
-        if _is(child, first):
-            yield from _children(child, *rest) if rest else [child]
-
-
-_OWNERS: Final = ("ExtrinsicObject", "RegistryPackage")
+_OWNERS: Final = ("extrinsicobject", "registrypackage")
 
 
 class _Objects:
@@ -163,30 +166,39 @@ class _Objects:
     """
 
     def __init__(self, listed: etree._Element) -> None:
-        self._listed = listed
-        self._beside: dict[str, list[etree._Element]] = {}
+        self._listed = _by_name(listed)
+        self._within: dict[etree._Element, Children] = {}
+        self._beside: dict[tuple[str, str], list[etree._Element]] = {}
         for kind, owner in (
-            ("Classification", "classifiedObject"),
-            ("ExternalIdentifier", "registryObject"),
+            ("classification", "classifiedObject"),
+            ("externalidentifier", "registryObject"),
         ):
             for node in self.all(kind):
-                self._beside.setdefault(node.get(owner, ""), []).append(node)
-        self._beside.pop("", None)
+                if node.get(owner):
+                    self._beside.setdefault((node.get(owner, ""), kind), []).append(node)
         owners = Counter(node.get("id", "") for kind in _OWNERS for node in self.all(kind))
-        if any(owners[name] > 1 for name in self._beside):
+        if any(owners[name] > 1 for name, _ in self._beside):
             raise Unreadable(Reason.METADATA_INVALID)
 
-    def all(self, kind: str) -> Iterator[etree._Element]:
-        return _children(self._listed, kind)
+    def all(self, kind: str) -> list[etree._Element]:
+        """The objects of a kind."""
+        return self._listed.get(kind, [])
+
+    def within(self, node: etree._Element) -> Children:
+        """What hangs on an object, sorted once."""
+        if node not in self._within:
+            self._within[node] = _by_name(node)
+        return self._within[node]
 
     def of(self, node: etree._Element, kind: str) -> list[etree._Element]:
-        beside = self._beside.get(node.get("id", ""), [])
-        return [*_children(node, kind), *(each for each in beside if _is(each, kind))]
+        """What belongs to an object, inside and beside it."""
+        beside = self._beside.get((node.get("id", ""), kind), [])
+        return [*self.within(node).get(kind, ()), *beside]
 
 
 def _links(objects: _Objects) -> _Links:
     links, replaces = _Links(), defaultdict[str, list[str]](list)
-    for node in objects.all("Association"):
+    for node in objects.all("association"):
         source, target = node.get("sourceObject", ""), node.get("targetObject", "")
         kind = node.get("associationType", "").strip().rpartition(":")[2].lower()
         if kind == "hasmember":
@@ -203,12 +215,13 @@ def _links(objects: _Objects) -> _Links:
 def _entry(node: etree._Element, objects: _Objects, links: _Links) -> DocumentEntry:
     if _uuid(node.get("objectType", "")) == _ON_DEMAND:
         raise Unreadable(Reason.METADATA_INVALID)
-    name, slots = node.get("id", ""), _slots(node)
+    name, slots = node.get("id", ""), _slots(objects.of(node, "slot"))
+    known = _identifiers(node, objects)
     return DocumentEntry(
         entry_uuid=name,
         mime_type=node.get("mimeType", "").partition(";")[0].strip().lower(),
-        unique_id=_identifier(node, objects, _UNIQUE_ID, "uniqueid"),
-        patient_id=_identifier(node, objects, _PATIENT_ID, "patientid"),
+        unique_id=_identifier(known, _UNIQUE_ID, "uniqueid"),
+        patient_id=_identifier(known, _PATIENT_ID, "patientid"),
         uri=_joined(slots.get("uri", [])),
         hash="".join(slots.get("hash", [])).lower(),
         size=_size(slots.get("size", [])),
@@ -225,20 +238,21 @@ def _submission_set(objects: _Objects) -> SubmissionSet:
     """Exactly one per METADATA.XML; a Folder is another RegistryPackage, ignored."""
     sets = [
         node
-        for node in objects.all("RegistryPackage")
-        for each in objects.of(node, "Classification")
+        for node in objects.all("registrypackage")
+        for each in objects.of(node, "classification")
         if _uuid(each.get("classificationNode", "")) == _SUBMISSION_SET
     ]
     if not sets:
         return SubmissionSet()
     if any(node is not sets[0] for node in sets):
         raise Unreadable(Reason.METADATA_INVALID)
-    node, slots = sets[0], _slots(sets[0])
+    node, slots = sets[0], _slots(objects.of(sets[0], "slot"))
+    known = _identifiers(node, objects)
     return SubmissionSet(
         entry_uuid=node.get("id", ""),
-        unique_id=_identifier(node, objects, _SET_UNIQUE_ID, "uniqueid"),
-        patient_id=_identifier(node, objects, _SET_PATIENT_ID, "patientid"),
-        source_id=_identifier(node, objects, _SOURCE_ID, "sourceid"),
+        unique_id=_identifier(known, _SET_UNIQUE_ID, "uniqueid"),
+        patient_id=_identifier(known, _SET_PATIENT_ID, "patientid"),
+        source_id=_identifier(known, _SOURCE_ID, "sourceid"),
         action=_action(slots),
         submission_time="".join(slots.get("submissiontime", [])),
     )
@@ -259,43 +273,53 @@ def _uuid(value: str) -> str:
     return value.strip().lower().removeprefix("urn:uuid:")
 
 
-def _slots(node: etree._Element) -> dict[str, list[str]]:
+def _below(node: etree._Element, name: str, *further: str) -> Iterator[etree._Element]:
+    for child in node:
+        if _ebrim_name(str(child.tag)) == name:
+            yield from _below(child, *further) if further else (child,)
+
+
+def _slots(slots: Iterable[etree._Element]) -> dict[str, list[str]]:
     """Values by slot name in small letters; empty values left out."""
     found: dict[str, list[str]] = {}
-    for slot in _children(node, "Slot"):
-        values = [xml.text(value) for value in _children(slot, "ValueList", "Value")]
+    for slot in slots:
+        values = [xml.text(value) for value in _below(slot, "valuelist", "value")]
         known = found.setdefault(slot.get("name", "").strip().lower(), [])
         known.extend(value for value in values if value)
     return found
 
 
 def _name(node: etree._Element) -> str:
-    labels = _children(node, "Name", "LocalizedString")
+    labels = _below(node, "name", "localizedstring")
     return next((label.get("value", "").strip() for label in labels), "")
 
 
 def _codes(node: etree._Element, objects: _Objects, scheme: str) -> Iterator[tuple[str, str]]:
-    for each in objects.of(node, "Classification"):
+    for each in objects.of(node, "classification"):
         if _uuid(each.get("classificationScheme", "")) == scheme:
-            system = _slots(each).get("codingscheme", [""])
+            system = _slots(_below(each, "slot")).get("codingscheme", [""])
             yield each.get("nodeRepresentation", "").strip(), "".join(system[:1])
 
 
-def _identifier(node: etree._Element, objects: _Objects, scheme: str, label: str) -> str:
+def _identifiers(node: etree._Element, objects: _Objects) -> list[tuple[str, str, str]]:
+    """Scheme, Name and value of each external identifier of an object."""
+    return [
+        (_uuid(each.get("identificationScheme", "")), _label(each), each.get("value", "").strip())
+        for each in objects.of(node, "externalidentifier")
+    ]
+
+
+def _identifier(known: list[tuple[str, str, str]], scheme: str, label: str) -> str:
     """By scheme and by Name; then by Name alone, because a style sheet in use mixes the schemes.
 
     The scheme alone is enough only when the Name does not say something else.
     """
-    known = [
-        (_uuid(each.get("identificationScheme", "")) == scheme, _label(each), each)
-        for each in objects.of(node, "ExternalIdentifier")
-    ]
-    ranked = [
-        *(each for same, named, each in known if same and named == label),
-        *(each for _, named, each in known if named == label),
-        *(each for same, named, each in known if same and named not in _LABELS),
-    ]
-    return next((each.get("value", "").strip() for each in ranked), "")
+    ranked = (
+        *(value for uuid, named, value in known if uuid == scheme and named == label),
+        *(value for _, named, value in known if named == label),
+        *(value for uuid, named, value in known if uuid == scheme and named not in _LABELS),
+    )
+    return next(iter(ranked), "")
 
 
 _LABELS: Final = frozenset({"uniqueid", "patientid", "sourceid"})

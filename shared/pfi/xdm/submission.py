@@ -236,6 +236,8 @@ def _masks(entry: DocumentEntry) -> Masks:
 
 def _once(documents: list[XdmDocument]) -> list[XdmDocument]:
     """X-32: the same document twice goes once; one id over two contents is refused."""
+    if len(documents) < 2:
+        return documents
     kept: dict[bytes, XdmDocument] = {}
     for each in documents:
         known = kept.setdefault(each.content, each)

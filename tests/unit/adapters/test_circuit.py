@@ -37,7 +37,7 @@ def ask(clock, dpi):
     circuits = Circuits(clock)
 
     def asked(target=TARGET):
-        return circuits.fuse(target, lambda: dpi).exchange(b"MSH", "1")
+        return circuits.fuse(target, lambda: dpi).exchange((b"MSH",), "1")
 
     return asked
 
@@ -110,5 +110,5 @@ def test_an_interface_that_cannot_even_be_made_opens_it(clock):
     circuits = Circuits(clock)
     for fault in (Misconfigured, NotAsked, NotAsked):
         with pytest.raises(fault, match=Reason.CERTIFICATE.value):
-            circuits.fuse(TARGET, broken).exchange(b"MSH", "1")
+            circuits.fuse(TARGET, broken).exchange((b"MSH",), "1")
     assert len(made) == 1

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
-
+from pfi.edge.lambdas import Message
 from pfi.journey.settings import RetrySettings, Settings
 from pfi.names import Reason, Step
 
@@ -33,9 +32,9 @@ def message(
     }
 
 
-def record(body: str, **options: Any) -> SQSRecord:
+def record(body: str, **options: Any) -> Message:
     """The same, typed."""
-    return SQSRecord(message(body, **options))
+    return Message.of(message(body, **options))
 
 
 def arrival(*keys: str) -> str:

@@ -17,7 +17,7 @@ def test_the_next_job_of_a_sandbox_knows_that_the_dpi_just_refused_one(monkeypat
     monkeypatch.setattr(Services, "interface", lambda _self, _target: away)
     sandbox = Services(environment({}))
     with pytest.raises(Unavailable) as tried:
-        sandbox.dpi(TARGET).exchange(b"MSH", "1")
+        sandbox.dpi(TARGET).exchange((b"MSH",), "1")
     with pytest.raises(NotAsked):
         sandbox.dpi(TARGET)
     assert not isinstance(tried.value, NotAsked)
@@ -28,5 +28,5 @@ def test_another_sandbox_finds_out_for_itself(monkeypatch):
     dpi = MemoryDpi(answers=[Unavailable(Reason.DPI_UNAVAILABLE)])
     monkeypatch.setattr(Services, "interface", lambda _self, _target: dpi)
     with pytest.raises(Unavailable):
-        Services(environment({})).dpi(TARGET).exchange(b"MSH", "1")
-    assert Services(environment({})).dpi(TARGET).exchange(b"MSH", "1")
+        Services(environment({})).dpi(TARGET).exchange((b"MSH",), "1")
+    assert Services(environment({})).dpi(TARGET).exchange((b"MSH",), "1")

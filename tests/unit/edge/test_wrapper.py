@@ -16,7 +16,6 @@ from tests.unit.edge.records import (
     listen,
     message,
     raising,
-    record,
     told,
 )
 
@@ -187,15 +186,31 @@ def test_an_unexpected_error_is_told_by_its_type_and_frames(sandbox, kind, capsy
     assert MARK not in out.getvalue() + "".join(capsys.readouterr())
 
 
-def test_the_error_that_lambda_sees_holds_nothing(sandbox):
-    """Powertools is told by an exception without text, cause or context to print."""
-    telemetry = lambdas.Telemetry(Step.MATCH)
-    listen(Step.MATCH)
-    with pytest.raises(lambdas._ComesBack) as seen:
-        lambdas._one(Step.MATCH, raising(ValueError(MARK)), telemetry, record(BODY))
-    assert str(seen.value) == ""
-    assert seen.value.__cause__ is None
-    assert seen.value.__suppress_context__
+@pytest.mark.parametrize("missing", ["body", "attributes", "eventSourceARN", "messageAttributes"])
+def test_a_record_that_is_no_message_of_sqs_comes_back_alone(sandbox, missing):
+    """Nothing of a batch may escape as an error: Lambda would bring all of it back."""
+    odd = {name: value for name, value in message(BODY).items() if name != missing}
+    records = [{**odd, "messageId": "odd"}, message(BODY)]
+    seen = []
+    handler = lambdas.job_function(
+        Step.MATCH, lambda job, _ports: seen.append(job) or Outcome(Log.MAIL_DECIDED)
+    )
+    answer = handler({"Records": records}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "odd"}]}
+    assert seen == [Job(MAIL)]
+
+
+def test_when_no_message_of_a_batch_is_done_each_is_told_and_no_error_escapes(sandbox):
+    records = [{**message(BODY), "messageId": name} for name in ("a", "b")]
+    handler = lambdas.job_function(Step.MATCH, raising(Unavailable(Reason.DPI_UNAVAILABLE)))
+    answer = handler({"Records": records}, Context())
+    assert answer == {"batchItemFailures": [{"itemIdentifier": "a"}, {"itemIdentifier": "b"}]}
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit])
+def test_the_end_of_the_sandbox_is_no_error_of_a_message(sandbox, stop):
+    with pytest.raises(stop):
+        call(raising(stop()))
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from pfi.hl7 import mdm
 from pfi.hl7.mdm import Address, DocumentFacts, MailFacts, Order, Service, Target, control_id
 from pfi.ins.identity import InsKind, PatientId, Traits
 from pfi.ins.matricule import nir_key
@@ -67,3 +68,8 @@ def order(event: Event = Event.NEW, **more: Any) -> Order:
         invisible_patient=True,
     )
     return replace(whole, **more)
+
+
+def written(whole: Order, target: Target = TARGET) -> bytes:
+    """The message of an order, its pieces together."""
+    return b"".join(mdm.build(whole, target))

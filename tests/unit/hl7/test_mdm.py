@@ -19,7 +19,18 @@ from pfi.hl7 import document_types, er7, mdm
 from pfi.hl7.er7 import Segment
 from pfi.ins.identity import InsKind, PatientId, Traits
 from pfi.names import Environment, Event, Reason
-from tests.unit.hl7.orders import CONTENT, DOCUMENT, LOINC, MAIL, NIR, ROOT, TARGET, TRAITS, order
+from tests.unit.hl7.orders import (
+    CONTENT,
+    DOCUMENT,
+    LOINC,
+    MAIL,
+    NIR,
+    ROOT,
+    TARGET,
+    TRAITS,
+    order,
+    written,
+)
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -31,7 +42,7 @@ def read(message: bytes, codec: str = "utf-8") -> tuple[Segment, ...]:
 def built(event: Event = Event.NEW, **more: object) -> dict[str, Segment]:
     """Segments by name, numbered from the second of a name: OBX, OBX2, PRT, PRT2…"""
     named: dict[str, Segment] = {}
-    for segment in read(mdm.build(order(event, **more), TARGET)):
+    for segment in read(written(order(event, **more), TARGET)):
         rank = sum(name.startswith(segment.name) for name in named) + 1
         named[segment.name + (str(rank) if rank > 1 else "")] = segment
     return named
@@ -39,14 +50,14 @@ def built(event: Event = Event.NEW, **more: object) -> dict[str, Segment]:
 
 @pytest.mark.parametrize("event", Event)
 def test_a_message_is_byte_for_byte_its_golden_file(event: Event) -> None:
-    message = mdm.build(order(event), TARGET)
+    message = written(order(event), TARGET)
     assert message == (GOLDEN / f"{event.value.lower()}.hl7").read_bytes()
-    assert message == mdm.build(order(event), TARGET)
+    assert message == written(order(event), TARGET)
 
 
 @pytest.mark.parametrize("event", Event)
 def test_segments_come_in_the_order_of_the_profile_each_ended_by_cr(event: Event) -> None:
-    message = mdm.build(order(event), TARGET)
+    message = written(order(event), TARGET)
     names = [segment.name for segment in read(message)]
     assert " ".join(names) == (
         "MSH EVN PID PV1 ORC OBR TXA OBX PRT PRT PRT PRT OBX OBX OBX OBX OBX"
@@ -76,8 +87,8 @@ def test_the_event_is_said_four_times_alike(
 
 def test_a_deletion_names_its_parent_only_where_a_dpi_wants_it() -> None:
     wanting = replace(TARGET, txa13_on_delete=True)
-    deletion = read(mdm.build(order(Event.DELETE), wanting))
-    initial = read(mdm.build(order(Event.NEW), wanting))
+    deletion = read(written(order(Event.DELETE), wanting))
+    initial = read(written(order(Event.NEW), wanting))
     assert deletion[6].component(13, 1) == "2026-0416"
     assert initial[6].field(13) == ""
 
@@ -85,7 +96,7 @@ def test_a_deletion_names_its_parent_only_where_a_dpi_wants_it() -> None:
 def test_a_replacement_without_a_parent_is_not_built() -> None:
     orphan = order(Event.REPLACE, document=replace(DOCUMENT, parent=None))
     with pytest.raises(Unreadable) as refused:
-        mdm.build(orphan, TARGET)
+        written(orphan, TARGET)
     assert refused.value.reason is Reason.REPLACE_WITHOUT_PARENT
 
 
@@ -106,7 +117,7 @@ def test_a_production_site_says_p() -> None:
 
 def test_a_configured_authority_keeps_its_components() -> None:
     target = replace(TARGET, receiving_facility="CH^2.25.9^ISO", sending_application="A|B")
-    header = read(mdm.build(order(), target))[0]
+    header = read(written(order(), target))[0]
     assert header.field(6) == "CH^2.25.9^ISO"
     assert header.component(3) == "A|B"
 
@@ -136,10 +147,10 @@ def test_each_ins_has_its_namespace(kind: InsKind) -> None:
 
 def test_the_local_number_is_only_added_when_asked() -> None:
     target = replace(TARGET, add_local_ipp=True, ipp_authority="CH-VALLON&2.25.5&ISO")
-    assert read(mdm.build(order(), target))[2].repetitions(3)[-1] == (
+    assert read(written(order(), target))[2].repetitions(3)[-1] == (
         "700123^^^CH-VALLON&2.25.5&ISO^PI"
     )
-    assert len(read(mdm.build(order(ipp=""), target))[2].repetitions(3)) == 2
+    assert len(read(written(order(ipp=""), target))[2].repetitions(3)) == 2
 
 
 def test_the_patient_is_described_by_the_traits_to_send() -> None:
@@ -302,7 +313,7 @@ def test_the_four_restrictions_close_the_message_and_masque_ps_is_never_y(
 def test_a_latin_9_target_gets_the_nearest_characters_and_the_cda_as_it_is() -> None:
     target = replace(TARGET, charset=er7.LATIN9)
     traits = replace(TRAITS, used_name="ŽIŽEK‐ŐRI｜明")
-    message = mdm.build(order(traits=traits), target)
+    message = written(order(traits=traits), target)
     segments = read(message, "iso8859-15")
     assert segments[0].field(18) == "8859/15"
     assert segments[2].component(5, 1, 2) == "ŽIŽEK-ORI|?"
@@ -329,9 +340,9 @@ def test_no_text_can_add_a_segment_a_field_or_a_repetition(
             DOCUMENT, label=subject, id_extension=identifier, legal_authenticator=name
         ),
     )
-    message = mdm.build(hostile, target)
+    message = written(hostile, target)
     segments = read(message, "utf-8" if charset == er7.UTF8 else "iso8859-15")
-    plain = read(mdm.build(order(), TARGET))
+    plain = read(written(order(), TARGET))
     assert [s.name for s in segments] == [s.name for s in plain]
     assert message.count(b"\r") == len(plain)
     assert not {0x0B, 0x1C} & set(message)
@@ -361,7 +372,7 @@ def test_hl7types_reads_the_message_back(event: Event) -> None:
     short = order(event, mail=replace(MAIL, message_id="<77@x>"))  # it limits OBX-3.1 to 20
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it knows no PRT in version 2.6
-        message: Any = decode_er7(mdm.build(short, TARGET).decode(), strict=False)
+        message: Any = decode_er7(written(short, TARGET).decode(), strict=False)
     assert message.PID.pid_5[0].xpn_1.fn_1 == "L'HERMIT-DUCOIN"
     assert message.PID.pid_11[1].xad_7 == "BDL"
     assert message.MSH.msh_9.msg_2 == event.value
@@ -369,7 +380,7 @@ def test_hl7types_reads_the_message_back(event: Event) -> None:
 
 @pytest.mark.parametrize("event", Event)
 def test_hl7apy_reads_the_message_back(event: Event) -> None:
-    whole = mdm.build(order(event), TARGET).decode()
+    whole = written(order(event), TARGET).decode()
     known = "\r".join(s for s in whole.split("\r") if not s.startswith("PRT"))
     message = parse_message(known, validation_level=VALIDATION_LEVEL.TOLERANT, find_groups=False)
     assert message.pid.pid_3[1].cx_1.to_er7() == NIR
@@ -381,7 +392,7 @@ def test_a_large_document_takes_linear_time() -> None:
     def seconds(size: int) -> float:
         large = order(content=bytes(size))
         started = time.perf_counter()
-        assert len(mdm.build(large, TARGET)) > size
+        assert len(written(large, TARGET)) > size
         return time.perf_counter() - started
 
     seconds(1_000_000)

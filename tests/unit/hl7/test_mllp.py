@@ -3,13 +3,23 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pfi.hl7.mllp import END, START, Deframer, frame
+from pfi.hl7.mllp import END, START, Deframer, frame, framed
 
 messages = st.binary(max_size=40).filter(lambda m: not {0x0B, 0x1C} & set(m))
 
 
 def test_a_message_is_framed_by_vt_and_fs_cr() -> None:
     assert frame(b"MSH") == b"\x0bMSH\x1c\r"
+
+
+@given(st.lists(messages, min_size=1, max_size=5))
+def test_a_message_in_pieces_is_framed_as_the_whole_would_be(pieces: list[bytes]) -> None:
+    assert b"".join(framed(tuple(pieces))) == frame(b"".join(pieces))
+
+
+def test_a_large_piece_is_framed_without_a_copy() -> None:
+    document = bytes(1000)
+    assert framed((b"MSH", document, b"|F"))[1] is document
 
 
 @given(st.lists(messages, max_size=4), st.lists(st.integers(1, 60), min_size=1))

@@ -112,10 +112,10 @@ def test_the_boundary_never_occurs_in_the_original():
 
 
 def test_the_boundary_is_extended_until_it_is_absent():
-    first = compose._boundary(b"o", [])
-    second = compose._boundary(b"o", [b"x" + first + b"x"])
+    first = compose._boundary("o", [])
+    second = compose._boundary("o", [b"x" + first + b"x"])
     assert first != second
-    assert compose._boundary(b"o", [first, second]) not in (first, second)
+    assert compose._boundary("o", [first, second]) not in (first, second)
 
 
 @pytest.mark.parametrize("name", FOUND)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from pfi.mail import mdn
+from pfi.mail import headers, mdn, mime
 from pfi.mail.inbound import read
 from pfi.mail.outbound import Cause, ForwardStyle, failure_notice, forward
 from pfi.mail.rules import archives
@@ -104,8 +104,8 @@ COSTLY = {
     "commas": (_header(",@"), 12_000),
     "encoded words": (_header("=?utf-8?b?w6k=?= "), 5_000),
     "unended encoded words": (_header("=?utf-8?q?"), 8_000),
-    "folds": (lambda n: head(X="a\r\n " * n) + b"\r\nx", 60_000),
-    "fields": (lambda n: head() + b"X: y\r\n" * n + b"\r\nx", 16_000),
+    "folds": (lambda n: head(X="a\r\n " * n) + b"\r\nx", 9_000),
+    "fields": (lambda n: head() + b"X: y\r\n" * n + b"\r\nx", 9_000),
     "escaped quotes in a parameter": (_parameter('"\\";'), 8_000),
     "semicolons in a parameter": (_parameter(";a*0*=%41"), 4_000),
     "false delimiters": (_body(b"\r\n--=_fictif x"), 9_000),
@@ -151,3 +151,32 @@ def test_attached_payloads_survive_a_plain_stdlib_reader():
     assert "intégré automatiquement" in text.get_payload(decode=True).decode()
     assert original.get_payload(0)["Message-ID"] == read(letter()).message_id
     assert base64.b64decode(archive.get_payload()) == archives(read(letter()))[0]
+
+
+# What is passed over ---------------------------------------------------------------------------
+
+
+def test_a_body_passed_over_from_dash_to_dash_ends_where_the_whole_search_says(monkeypatch):
+    """No dash, or forty of them looked at one by one: the same parts as by searching for lines."""
+    chance = random.Random(20261122)
+    mails = [mutant(chance, chance.choice(_seeds())) for _ in range(400)]
+    mails += [raw.replace(b"Bonjour", b"- " * chance.randrange(60)) for raw in mails[:100]]
+    quickly = [read(raw).parts for raw in mails]
+    monkeypatch.setattr(mime, "_FEW_DASHES", 0)
+    assert quickly == [read(raw).parts for raw in mails]
+    assert sum(map(len, quickly)) > 600
+
+
+def test_lines_end_as_the_first_line_feed_or_the_bare_blank_line_says():
+    chance = random.Random(7)
+    for _ in range(3000):
+        raw = bytes(chance.choices(b"\r\nax", (4, 1, 2, 2), k=chance.randrange(12)))
+        start, limit = chance.randrange(3), chance.randrange(1, 14)
+        blank = raw.find(b"\r\r", start, start + limit)
+        without = blank >= 0 and raw.find(b"\n", start, blank + 3) < 0
+        assert headers.line_break(raw, start, limit) == (b"\r" if without else b"\n")
+
+
+def test_a_header_block_of_more_than_ten_thousand_lines_is_unreadable():
+    kept, refused = (read(head() + b"X: y\r\n" * n + b"\r\nx") for n in (9_900, 10_100))
+    assert (kept.fault, refused.fault) == (None, Reason.MAIL_UNREADABLE)

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
@@ -10,6 +9,7 @@ from unittest.mock import patch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pfi import codecs
 from pfi.errors import Unreadable
 from pfi.xdm import archive
 from pfi.xdm.archive import XdmLimits
@@ -31,7 +31,7 @@ _limits = st.builds(
 
 @contextmanager
 def nothing_is_inflated() -> Iterator[None]:
-    with patch.object(zlib, "decompressobj", side_effect=AssertionError("inflated")):
+    with patch.object(codecs, "inflate", side_effect=AssertionError("inflated")):
         yield
 
 

@@ -71,3 +71,10 @@ def test_a_part_number_that_is_no_small_number_makes_no_part(number):
     """Python refuses to read 5 000 digits with an error of its own."""
     uri = f"{number}|DOC.XML"
     assert xdm.read(metadata([document(LEA, uri=uri)])).entries[0].uri == uri
+
+
+def test_more_tags_than_a_hundred_long_fiches_have_are_refused_before_they_are_parsed(monkeypatch):
+    wide = HEAD + ENTRY + b"<x/>" * 59_990 + TAIL
+    assert len(xdm.read(wide).entries) == 1
+    monkeypatch.setattr(xdm.xml, "parse", lambda _: pytest.fail("parsed"))
+    assert refused(wide.replace(TAIL, b"<x/>" * 20 + TAIL))
