@@ -2,8 +2,8 @@
 
 import json
 import os
-import socket
 import threading
+from collections import deque
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,33 +24,40 @@ CONTENT = os.urandom(30_000)
 MESSAGE = written(order(content=CONTENT))
 
 
+class Pieces:
+    """A connection on which a stream comes in pieces."""
+
+    def __init__(self, stream: bytes, cuts: list[int]) -> None:
+        ends = sorted({cut % (len(stream) + 1) for cut in cuts} | {0, len(stream)})
+        self._pieces = deque(stream[a:b] for a, b in pairwise(ends))
+
+    def recv_into(self, room: memoryview) -> int:
+        piece = self._pieces.popleft() if self._pieces else b""
+        now, later = piece[: len(room)], piece[len(room) :]
+        if later:
+            self._pieces.appendleft(later)
+        room[: len(now)] = now
+        return len(now)
+
+
 def received(stream: bytes, cuts: list[int]) -> list[bytes]:
-    """The messages of a stream that comes in pieces."""
-    near, far = socket.socketpair(socket.AF_UNIX)
-    ends = sorted({cut % (len(stream) + 1) for cut in cuts} | {0, len(stream)})
-    pieces = [stream[a:b] for a, b in pairwise(ends)]
-
-    def send() -> None:
-        with far:
-            for piece in pieces:
-                far.sendall(piece)
-
-    sender = threading.Thread(target=send)
-    sender.start()
-    with near:
-        messages = list(Wire(near).messages())
-    sender.join()
-    return messages
+    connection: Any = Pieces(stream, cuts)
+    return list(Wire(connection).messages())
 
 
 @given(
     st.lists(st.binary(max_size=40).map(lambda b: b.replace(b"\x0b", b"").replace(b"\x1c", b"."))),
-    st.lists(st.integers(0, 10_000), max_size=6),
+    st.lists(st.integers(0, 10_000), max_size=60),
 )
 @settings(max_examples=40, deadline=None)
 def test_messages_come_out_however_the_stream_is_cut(bodies: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(b"noise" + frame(body) for body in bodies)
     assert received(stream, cuts) == bodies
+
+
+def test_an_end_that_comes_in_two_pieces_is_an_end() -> None:
+    stream = frame(b"one") + frame(b"two")
+    assert received(stream, [*range(len(stream))]) == [b"one", b"two"]
 
 
 def test_a_message_longer_than_the_buffer_is_whole() -> None:
@@ -86,6 +93,11 @@ def test_a_message_with_the_mark_of_what_is_set_aside_is_read_as_it_is() -> None
     assert "\x1f0RMIT" in read(message).first("PID").field(5)
     found = read(message)
     assert found.decoded(found.first("OBX")) == CONTENT
+    start = MESSAGE.index(b"^text^^Base64^") + len(b"^text^^Base64^")
+    forged = MESSAGE[:start] + b"\x1f0" + MESSAGE[MESSAGE.index(b"|", start) :]
+    fault = check(read(forged))
+    assert fault is not None
+    assert fault.location == "OBX^2^5"
 
 
 def test_the_disk_keeps_the_order_and_settles(tmp_path: Path) -> None:
@@ -101,15 +113,21 @@ def test_the_disk_keeps_the_order_and_settles(tmp_path: Path) -> None:
 def test_a_disk_that_failed_takes_nothing_any_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: Any) -> None:
-        raise OSError(28, "no space left")
+    asked, write = threading.Event(), dpi_disk._write
 
+    def full_once(path: str, content: bytes, flag: int) -> None:
+        if path.endswith("first"):
+            asked.wait()
+            raise OSError(28, "no space left")
+        write(path, content, flag)
+
+    monkeypatch.setattr(dpi_disk, "_write", full_once)
     disk = Disk()
-    with monkeypatch.context() as patched:
-        patched.setattr(dpi_disk, "_write", full)
-        disk.write((str(tmp_path / "a"), b"a"), (str(tmp_path / "index"), {"a": 1}))
-        with pytest.raises(OSError, match="no space"):
-            disk.settle()
+    disk.write((str(tmp_path / "first"), b"a"), (str(tmp_path / "index"), {"a": 1}))
+    disk.write((str(tmp_path / "second"), b"b"))
+    asked.set()
     with pytest.raises(OSError, match="no space"):
-        disk.write((str(tmp_path / "b"), b"b"))
+        disk.settle()
+    with pytest.raises(OSError, match="no space"):
+        disk.write((str(tmp_path / "third"), b"c"))
     assert list(tmp_path.iterdir()) == []
