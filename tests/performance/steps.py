@@ -25,6 +25,8 @@ from infra.local.aws import arguments
 from infra.local.emulator import client_environment
 from infra.operations.capacity import JOURNEY
 from pfi.adapters.dynamodb import DynamoTable
+from pfi.journey.jobs import ReadMail
+from pfi.journey.match import match
 from pfi.journey.parse import Arrival, parse
 from pfi.names import Route, Step
 from tests.doubles.drive import STEPS, Drive
@@ -137,6 +139,10 @@ def one_mail(raw: bytes) -> OneMail:
     for key in list(drive.ports.store.arrivals):
         with tally.of("parse"):
             parse(Arrival(key, key.split("/")[1]), drive.ports)
+    for key in list(drive.ports.store.read):
+        _, seal, mailbox, _ = key.split("/")
+        with tally.of("match"):
+            match(ReadMail(key, mailbox, seal), drive.ports)
     for step in (Step.MATCH, Step.PUSH, Step.FORWARD):
         queue = drive.ports.jobs.queues[step]
         while queue:

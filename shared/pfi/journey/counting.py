@@ -8,7 +8,7 @@ from typing import Final
 
 from pfi.journey.outcome import Configured, Fact, Metric
 from pfi.journey.settings import MailboxSettings, Settings
-from pfi.mail.rules import within
+from pfi.mail.domains import within
 from pfi.names import Reason, Route, SenderClass
 
 Counted = tuple[dict[str, Fact], dict[Metric, float]]

@@ -12,6 +12,7 @@ from typing import Final
 
 from pfi.mail import headers
 from pfi.mail.archives import archives, is_archive
+from pfi.mail.domains import within
 from pfi.mail.inbound import DEFAULT_LIMITS, Mail, MailLimits, read
 from pfi.mail.reports import bounced_message_id, read_disposition, says_failed
 
@@ -160,15 +161,6 @@ def _may_be_opened(mail: Mail, own_addresses: frozenset[str]) -> bool:
 def trusted(address: str, suffixes: tuple[str, ...]) -> bool:
     """True when the domain of a strict address belongs to the trust space (M-05)."""
     return within(headers.addr_spec(address).rpartition("@")[2], suffixes)
-
-
-def within(domain: str, suffixes: tuple[str, ...]) -> bool:
-    """True when one of the suffixes, with a leading dot, or of the whole names is the domain's."""
-    lowered = [suffix.lower() for suffix in suffixes if suffix.strip(".")]
-    return bool(domain) and any(
-        domain.endswith(suffix) if suffix.startswith(".") else domain == suffix
-        for suffix in lowered
-    )
 
 
 def may_answer(mail: Mail, policy: MailPolicy) -> bool:

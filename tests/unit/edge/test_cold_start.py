@@ -47,7 +47,7 @@ ONLY = {
     "pfi.adapters.mllp": {"push"},
     "pfi.adapters.circuit": {"push"},
     "pfi.adapters.patients": {"match", "prove", "feed", "load"},
-    "pfi.adapters.sqs": {"parse", "match", "push", "prove"},
+    "pfi.adapters.sqs": {"match", "push", "prove"},
     "pfi.adapters.x509": {"certificates"},
     "pfi.adapters.revocation": {"certificates"},
     "pfi.adapters.loads": {"load"},

@@ -3,7 +3,6 @@
 import hashlib
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from infra.operations.installed_reviews import arrival_body
 from pfi.edge.lambdas import letters_of
@@ -14,6 +13,7 @@ from pfi.journey.records import MailState
 from pfi.journey.review import DeadLetter, review
 from pfi.names import Reason, Route, Step
 from tests.data.builders import LEA, document
+from tests.unit.edge.records import record
 from tests.unit.operations.test_reviews import SIGNED, Hospital, letter
 
 
@@ -24,14 +24,7 @@ def hospital():
 
 def dead_letter(key):
     """The event of a dossier, as the dead-letter queue of `match` holds it."""
-    return SQSRecord(
-        {
-            "body": arrival_body(key),
-            "eventSourceARN": "arn:aws:sqs:eu-west-3:123456789012:pfi-match-dlq",
-            "attributes": {"ApproximateReceiveCount": "12"},
-            "messageAttributes": {},
-        }
-    )
+    return record(arrival_body(key), received=12, queue="pfi-match-dlq")
 
 
 def unmatched(hospital):
