@@ -4,9 +4,8 @@ Read leniently: only MSA-1, MSA-2 and the codes of ERR count; texts and table na
 (Q-23), because DPI differ there and a text may name a patient.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 from pfi.hl7 import er7
 from pfi.hl7.er7 import Segment
@@ -26,8 +25,7 @@ class Verdict(StrEnum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True, slots=True)
-class Ack:
+class Ack(NamedTuple):
     """`code` is MSA-1, `error_code` ERR-3.1, `application_code` ERR-5.1 (900…906)."""
 
     verdict: Verdict
@@ -50,51 +48,55 @@ _BY_CODE: Final = {
     "CR": Verdict.RETRY,
     "CA": Verdict.COMMIT_ONLY,
 }
-_ERRORS: Final = frozenset({"AE", "CE"})
+_CODES: Final = frozenset({*_BY_CODE, "AE", "CE"})
 _MILD: Final = frozenset({"W", "I"})
 _CODE_SIZE: Final = 20
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
 
 
 def read(raw: bytes, control_id: str) -> Ack:
     """Classify an answer to the message `control_id`. Never raises, whatever the bytes."""
-    segments = er7.segments(raw.removeprefix(b"\xef\xbb\xbf").decode("latin-1"))
+    segments, separators = er7.split(raw.removeprefix(_UTF8_MARK).decode("latin-1"))
     answers, errors = _of(segments)
-    if len(answers) != 1 or not segments[0].component(9).strip().upper().startswith("ACK"):
+    if len(answers) != 1 or not _is_ack(segments[0], separators):
         return Ack(Verdict.UNREADABLE)
-    code = _code(answers[0].component(1)).upper()
-    answered = answers[0].component(2).strip()
-    if code not in _BY_CODE and code not in _ERRORS:
+    code = _code(er7.first(answers[0], 1, separators)).upper()
+    if code not in _CODES:
         return Ack(Verdict.UNREADABLE)
-    if answered != control_id:
+    if er7.first(answers[0], 2, separators).strip() != control_id:
         return Ack(Verdict.NOT_OURS, code)
-    return _ours(code, control_id, answers[0], errors)
-
-
-def _of(segments: tuple[Segment, ...]) -> tuple[list[Segment], list[Segment]]:
-    """MSA and ERR segments."""
-    named = [(each.name, each) for each in segments]
-    return (
-        [each for name, each in named if name == "MSA"],
-        [each for name, each in named if name == "ERR"],
-    )
-
-
-def _ours(code: str, control_id: str, answer: Segment, errors: list[Segment]) -> Ack:
-    error_code, application_code = _codes(answer, errors)
+    error_code, application_code = _codes(answers[0], errors, separators)
     verdict = _BY_CODE.get(code) or _BY_ERROR.get(error_code, Verdict.FUNCTIONAL)
     return Ack(verdict, code, error_code, application_code, control_id)
 
 
-def _codes(answer: Segment, errors: list[Segment]) -> tuple[str, str]:
+def _of(segments: list[list[str]]) -> tuple[list[list[str]], list[list[str]]]:
+    """MSA and ERR segments."""
+    answers, errors = [], []
+    for fields in segments:
+        name = fields[0].strip()
+        if name == "MSA":
+            answers.append(fields)
+        elif name == "ERR":
+            errors.append(fields)
+    return answers, errors
+
+
+def _is_ack(header: list[str], separators: str) -> bool:
+    return er7.first(header, 9, separators).strip().upper().startswith("ACK")
+
+
+def _codes(answer: list[str], errors: list[list[str]], separators: str) -> tuple[str, str]:
     """The codes of the gravest ERR; ERR-1 or MSA-6 for a DPI that still writes version 2.4."""
-    grave = [e for e in errors if e.component(4).strip().upper() not in _MILD]
+    grave = [e for e in errors if er7.first(e, 4, separators).strip().upper() not in _MILD]
     for error in grave or errors:
-        found = (_code(error.component(3)), _code(error.component(5)))
-        if any(found):
-            return found
-        if error.component(1, 4):
-            return _code(error.component(1, 4).split("&")[0]), ""
-    return _code(answer.component(6)), ""
+        code = _code(er7.first(error, 3, separators))
+        application_code = _code(er7.first(error, 5, separators))
+        if code or application_code:
+            return code, application_code
+        if condition := Segment(tuple(error), separators).component(1, 4):
+            return _code(condition.split("&")[0]), ""
+    return _code(er7.first(answer, 6, separators)), ""
 
 
 def _code(text: str) -> str:

@@ -44,6 +44,11 @@ def escape(text: str) -> str:
     return clean(text).translate(_ESCAPES)
 
 
+def ordinary(value: str) -> bool:
+    """True for a text that `text` gives back as it is, in both charsets."""
+    return _ORDINARY.fullmatch(value) is not None
+
+
 def text(value: str, charset: str) -> str:
     """One text component ready for a field: cleaned, fitted, escaped, in this order."""
     if _ORDINARY.fullmatch(value):
@@ -136,18 +141,35 @@ def nth(values: list[str], number: int) -> str:
     return values[number - 1] if number <= len(values) else ""
 
 
-def segments(text: str) -> tuple[Segment, ...]:
-    """The segments of one message, () when it does not begin with a usable MSH.
+def first(fields: list[str], number: int, separators: str) -> str:
+    """The first component of a field's first repetition, unescaped; '' when absent."""
+    whole = fields[number] if number < len(fields) else ""
+    if separators[1] in whole:
+        whole = whole.partition(separators[1])[0]
+    if separators[0] in whole:
+        whole = whole.partition(separators[0])[0]
+    return unescape(whole) if "\\" in whole else whole
+
+
+def split(text: str) -> tuple[list[list[str]], str]:
+    """The fields of each segment, and the separators of components and of repetitions; nothing
+    when the text does not begin with a usable MSH.
 
     Lenient: CR, LF or CRLF end a segment; the delimiters are those that MSH declares.
     """
     body = text.strip("\v\x1c\r\n \ufeff")
     if "\n" in body:
         body = body.replace("\n", "\r")
-    lines = [line for line in body.split("\r") if line]
-    if not lines or not lines[0].startswith("MSH") or len(lines[0]) < _MSH_START:
-        return ()
-    bar, separators = lines[0][3], (lines[0][4:6] + "^~")[:2]
-    head, *others = [tuple(line.split(bar)) for line in lines]
-    head = ("MSH", bar, *head[1:])  # MSH-1 is the bar itself: MSH-3 then is field 3
-    return tuple([Segment(fields, separators) for fields in (head, *others)])
+    start = body[:_MSH_START]
+    if len(start) < _MSH_START or not start.startswith("MSH") or "\r" in start:
+        return [], ""
+    bar = start[3]
+    found = [line.split(bar) for line in body.split("\r") if line]
+    found[0][:1] = ("MSH", bar)  # MSH-1 is the bar itself: MSH-3 then is field 3
+    return found, start[4:]
+
+
+def segments(text: str) -> tuple[Segment, ...]:
+    """The segments of one message, () when it does not begin with a usable MSH."""
+    found, separators = split(text)
+    return tuple([Segment(tuple(fields), separators) for fields in found])

@@ -7,8 +7,9 @@ is unknown can be sent again and recognised (L-07, Q-24).
 import hashlib
 import re
 from base64 import b32encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from typing import Final
 
 from pfi import codecs
@@ -142,13 +143,13 @@ def control_id(mail_digest: str, document_key: str, event: Event) -> str:
 def build(order: Order, target: Target) -> Message:
     """The whole message, every segment ended by CR: the document's base64 between its two ends."""
     pen = _Pen(target.charset)
-    head = "\r".join(_head(order, target, pen))
-    tail = "".join(f"{segment}\r" for segment in _tail(order, pen))
-    before, after = _document_result(order, pen)
+    kind = _document_type(order.document, pen)
+    before = (*_head(order, target, pen, kind), f"OBX|1|ED|{kind}||^text^XML^Base64^")
+    after = (f"||||||{_RESULT_STATUS[order.event]}", *_tail(order, pen), "")
     return (
-        er7.encode(f"{head}\r{before}", target.charset),
+        er7.encode("\r".join(before), target.charset),
         codecs.to_base64(order.content),
-        er7.encode(f"{after}\r{tail}", target.charset),
+        er7.encode("\r".join(after), target.charset),
     )
 
 
@@ -164,7 +165,7 @@ def unencodable(order: Order, target: Target) -> int:
 
 
 class _Pen:
-    """Writes text, components and segments in one charset."""
+    """Writes text and components in one charset."""
 
     def __init__(self, charset: str) -> None:
         self._charset = charset
@@ -173,78 +174,74 @@ class _Pen:
         return er7.text(value, self._charset)
 
     def components(self, *values: str) -> str:
-        return "^".join(map(self.text, values)).rstrip("^")
+        """The components of a field, nothing after the last one that is filled."""
+        plain = er7.ordinary("".join(values))
+        return "^".join(values if plain else map(self.text, values)).rstrip("^")
 
     def authority(self, value: str, between: str = "&") -> str:
         """An HD that an operator configured: its own delimiters stay."""
-        return between.join(self.text(part) for part in value.split(between))
+        return between.join(map(self.text, value.split(between)))
 
 
-def _segment(name: str, fields: Mapping[int, str]) -> str:
-    """A segment from its numbered fields; nothing after the last one that is filled (L-05)."""
-    filled = [number for number, value in fields.items() if value]
-    line = [name] + [""] * max(filled, default=0)
-    for number in filled:
-        line[number] = fields[number]
-    return "|".join(line)
+def _trimmed(segment: str) -> str:
+    """Nothing after the last field that is filled (L-05); no text ends with a bar of its own."""
+    return segment.rstrip("|")
 
 
-def _head(order: Order, target: Target, pen: _Pen) -> Iterator[str]:
-    yield _header(order, target, pen)
-    mail = order.mail
-    yield _segment("EVN", {2: pen.text(order.built_at), 6: pen.text(mail.received_at)})
-    yield _patient(order, target, pen)
-    yield "PV1|1|N"
-    yield _segment("ORC", {1: _ORDER_CONTROL[order.event]})
-    yield _segment("OBR", {1: "1", 4: _document_type(order.document, pen)})
-    yield _document_header(order, target, pen)
+def _head(order: Order, target: Target, pen: _Pen, kind: str) -> tuple[str, ...]:
+    """The segments before the document."""
+    built_at, received_at = pen.text(order.built_at), pen.text(order.mail.received_at)
+    return (
+        _header(order, target, pen, built_at),
+        _trimmed(f"EVN||{built_at}||||{received_at}"),
+        _patient(order, target, pen),
+        "PV1|1|N",
+        f"ORC|{_ORDER_CONTROL[order.event]}",
+        _trimmed(f"OBR|1|||{kind}"),
+        _document_header(order, target, pen),
+    )
 
 
-def _header(order: Order, target: Target, pen: _Pen) -> str:
-    production = order.environment is Environment.PRODUCTION
-    fields = {
-        2: pen.authority(target.sending_application, "^"),
-        3: pen.authority(target.sending_facility, "^"),
-        4: pen.authority(target.receiving_application, "^"),
-        5: pen.authority(target.receiving_facility, "^"),
-        6: pen.text(order.built_at),
-        8: f"MDM^{order.event.value}^MDM_T02",
-        9: pen.text(order.control_id),
-        10: "P" if production else "T",
-        11: "2.6",
-        16: "FRA",
-        17: target.charset,
-        20: PROFILE,
-    }
-    # MSH-1 is the bar itself: what `_segment` counts as 1 is MSH-2.
-    return _segment("MSH", {1: r"^~\&", **fields})
+def _header(order: Order, target: Target, pen: _Pen, built_at: str) -> str:
+    """MSH-3…7, 9…12, 17, 18 and 21."""
+    mode = "P" if order.environment is Environment.PRODUCTION else "T"
+    return (
+        f"MSH|^~\\&|{_ends(target)}|{built_at}||MDM^{order.event}^MDM_T02"
+        f"|{pen.text(order.control_id)}|{mode}|2.6|||||FRA|{target.charset}|||{PROFILE}"
+    )
+
+
+@lru_cache
+def _ends(target: Target) -> str:
+    """MSH-3…6, the same in every message to a target."""
+    pen = _Pen(target.charset)
+    sender = (target.sending_application, target.sending_facility)
+    receiver = (target.receiving_application, target.receiving_facility)
+    return "|".join(pen.authority(each, "^") for each in (*sender, *receiver))
 
 
 # --- PID ----------------------------------------------------------------------------------------
 
 
 def _patient(order: Order, target: Target, pen: _Pen) -> str:
+    """PID-3, 5, 7, 8, 11, 31 and 32."""
     traits, ids = order.traits, order.document.patient_ids
-    with_ins = any(matricule.kind_of(one.root) for one in ids)
-    fields = {
-        3: "~".join(_identifiers(order, target, pen)),
-        5: "~".join(_names(traits, pen)),
-        7: rules.day(traits.birth_date),
-        8: rules.sex(traits.sex) or "U",
-        11: "~".join(_places(order.document.address, traits, pen)),
-        31: "N",
-        32: "VALI" if with_ins else "",
-    }
-    return _segment("PID", fields)
+    with_ins = any([matricule.kind_of(one.root) for one in ids])
+    return _trimmed(
+        f"PID|||{_identifiers(order, target, pen)}||{_names(traits, pen)}"
+        f"||{rules.day(traits.birth_date)}|{rules.sex(traits.sex) or 'U'}"
+        f"|||{_places(order.document.address, traits, pen)}"
+        f"{'|' * (31 - 11)}N|{'VALI' if with_ins else ''}"
+    )
 
 
-def _identifiers(order: Order, target: Target, pen: _Pen) -> Iterator[str]:
+def _identifiers(order: Order, target: Target, pen: _Pen) -> str:
     """PID-3: one CX per id of the CDA, in its order; the local number last, if asked (Q-16)."""
-    for one in order.document.patient_ids:
-        if one.extension.strip():
-            yield _identifier(one, pen)
+    ids = order.document.patient_ids
+    written = [_identifier(one, pen) for one in ids if one.extension.strip()]
     if target.add_local_ipp and order.ipp:
-        yield f"{pen.text(order.ipp)}^^^{pen.authority(target.ipp_authority)}^PI"
+        written.append(f"{pen.text(order.ipp)}^^^{pen.authority(target.ipp_authority)}^PI")
+    return "~".join(written)
 
 
 def _identifier(one: PatientId, pen: _Pen) -> str:
@@ -255,21 +252,24 @@ def _identifier(one: PatientId, pen: _Pen) -> str:
     return f"{number}^^^{_INS_NAMESPACE[kind]}&{kind.value}&ISO^INS"
 
 
-def _names(traits: Traits, pen: _Pen) -> Iterator[str]:
-    yield pen.components(traits.birth_name, traits.first_given, traits.given_list, "", "", "", "L")
-    if traits.used_name or traits.used_given:
-        yield pen.components(traits.used_name, traits.used_given, "", "", "", "", "D")
+def _names(traits: Traits, pen: _Pen) -> str:
+    """PID-5: the name of birth, then the used one as a repetition of type D."""
+    birth = (traits.birth_name, traits.first_given, traits.given_list, "", "", "", "L")
+    if not (traits.used_name or traits.used_given):
+        return pen.components(*birth)
+    used = (traits.used_name, traits.used_given, "", "", "", "", "D")
+    return f"{pen.components(*birth)}~{pen.components(*used)}"
 
 
-def _places(address: Address, traits: Traits, pen: _Pen) -> Iterator[str]:
+def _places(address: Address, traits: Traits, pen: _Pen) -> str:
     """PID-11: the address, then the birthplace as a repetition of type BDL (XAD-7, XAD-9)."""
+    written = []
     if address.street or address.city or address.postal_code:
-        country = _country(address.country)
-        yield pen.components(
-            address.street, "", address.city, "", address.postal_code, country, "H"
-        )
+        end = (address.postal_code, _country(address.country), "H")
+        written.append(pen.components(address.street, "", address.city, "", *end))
     if traits.birth_place:
-        yield f"^^^^^^BDL^^{pen.text(traits.birth_place)}"
+        written.append(f"^^^^^^BDL^^{pen.text(traits.birth_place)}")
+    return "~".join(written)
 
 
 def _country(name: str) -> str:
@@ -291,19 +291,15 @@ def _document_type(document: DocumentFacts, pen: _Pen) -> str:
 
 
 def _document_header(order: Order, target: Target, pen: _Pen) -> str:
+    """TXA-1…4, 12, 13, 17 and 22."""
     document = order.document
     time = _TIMESTAMP.match(document.effective_time.strip())
-    fields = {
-        1: "1",
-        2: pen.text(document.code),
-        3: "TEXT",
-        4: time.group() if time else "",
-        12: _entity(document.id_root, document.id_extension, pen),
-        13: _parent(order, target, pen),
-        17: "AU",
-        22: pen.text(document.legal_authenticator),
-    }
-    return _segment("TXA", fields)
+    entity = _entity(document.id_root, document.id_extension, pen)
+    return _trimmed(
+        f"TXA|1|{pen.text(document.code)}|TEXT|{time.group() if time else ''}"
+        f"||||||||{entity}|{_parent(order, target, pen)}"
+        f"||||AU|||||{pen.text(document.legal_authenticator)}"
+    )
 
 
 def _entity(root: str, extension: str, pen: _Pen) -> str:
@@ -322,16 +318,11 @@ def _parent(order: Order, target: Target, pen: _Pen) -> str:
     return _entity(*parent, pen) if parent and wanted else ""
 
 
-def _document_result(order: Order, pen: _Pen) -> tuple[str, str]:
-    """OBX 1 around its base64: everything before it, everything after it."""
-    kind = _document_type(order.document, pen)
-    return f"OBX|1|ED|{kind}||^text^XML^Base64^", f"||||||{_RESULT_STATUS[order.event]}"
-
-
 # --- the mail and the masks ---------------------------------------------------------------------
 
 
 def _tail(order: Order, pen: _Pen) -> Iterator[str]:
+    """The segments after the document."""
     mail = order.mail
     yield _participant("SB", mail.sender, pen)
     for rank, recipient in enumerate(mail.recipients):
@@ -340,17 +331,13 @@ def _tail(order: Order, pen: _Pen) -> Iterator[str]:
     if mail.reply_to:
         yield _participant("REPLY", mail.reply_to, pen)
     yield _mail_result(mail, pen)
-    yield from _mask_results(order)
+    yield _restrictions(order.invisible_patient, order.invisible_rep_legaux, order.masks_changed)
 
 
 def _participant(role: str, address: str, pen: _Pen, service: Service | None = None) -> str:
-    fields = {
-        2: "UC",
-        4: _ROLES[role],
-        8: _organisation(service, pen) if service else "",
-        15: f"^^X.400^{pen.text(address)}",
-    }
-    return _segment("PRT", fields)
+    """PRT-2, 4, 8 and 15."""
+    organisation = _organisation(service, pen) if service else ""
+    return f"PRT||UC||{_ROLES[role]}||||{organisation}|||||||^^X.400^{pen.text(address)}"
 
 
 def _organisation(service: Service, pen: _Pen) -> str:
@@ -361,26 +348,23 @@ def _organisation(service: Service, pen: _Pen) -> str:
 
 
 def _mail_result(mail: MailFacts, pen: _Pen) -> str:
-    text = codecs.to_base64(er7.encode(er7.fit(mail.text, er7.UTF8), er7.UTF8)).decode()
-    fields = {
-        1: "2",
-        2: "ED",
-        3: pen.components(mail.message_id, mail.subject),
-        5: f"^text^^Base64^{text}",
-        11: "F",
-    }
-    return _segment("OBX", fields)
+    """OBX 2: the text of the mail, in UTF-8 whatever the target's charset."""
+    text = codecs.to_base64(mail.text.encode(errors="replace")).decode()
+    mail_name = pen.components(mail.message_id, mail.subject)
+    return f"OBX|2|ED|{mail_name}||^text^^Base64^{text}||||||F"
 
 
-def _mask_results(order: Order) -> Iterator[str]:
+@cache
+def _restrictions(patient: bool, legal: bool, changed: bool) -> str:
     """OBX 3…6, all four in this order; MASQUE_PS is always N: a Y is never transmitted."""
     masks = (
         (_MASQUE_PS, False),
-        (_INVISIBLE_PATIENT, order.invisible_patient),
-        (_INVISIBLE_LEGAL, order.invisible_rep_legaux),
-        (_MASKS_CHANGED, order.masks_changed),
+        (_INVISIBLE_PATIENT, patient),
+        (_INVISIBLE_LEGAL, legal),
+        (_MASKS_CHANGED, changed),
     )
-    for number, ((code, label), masked) in enumerate(masks, start=3):
-        answer = "Y" if masked else "N"
-        kind = f"{code}^{label}^MetaDMPMSS"
-        yield f"OBX|{number}|CWE|{kind}||{answer}^^expandedYes-NoIndicator||||||F"
+    return "\r".join(
+        f"OBX|{number}|CWE|{code}^{label}^MetaDMPMSS"
+        f"||{'Y' if masked else 'N'}^^expandedYes-NoIndicator||||||F"
+        for number, ((code, label), masked) in enumerate(masks, start=3)
+    )

@@ -103,6 +103,15 @@ def test_frame_characters_and_a_mark_of_utf_8_do_not_hide_an_answer() -> None:
     assert ack.read(b"\xef\xbb\xbf" + answer(), ID).verdict is Verdict.INTEGRATED
 
 
+def test_only_the_first_repetition_counts_under_the_delimiters_of_the_header() -> None:
+    raw = f"MSH#*!\\&#DPI#CH#PFI#CH#2026##ACK*T02#1#T\rMSA#AE*|#{ID}\rERR###205*x!101##902!900\r"
+    assert ack.read(raw.encode(), ID) == Ack(Verdict.DUPLICATE, "AE", "205", "902", ID)
+
+
+def test_an_escaped_control_id_is_read_back() -> None:
+    assert ack.read(answer(control="A\\T\\B"), "A&B").verdict is Verdict.INTEGRATED
+
+
 @pytest.mark.parametrize(
     "raw",
     [

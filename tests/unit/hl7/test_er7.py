@@ -84,6 +84,19 @@ def test_the_delimiters_are_those_of_the_header() -> None:
     assert read[1].component(3, 2, 9) == ""
 
 
-@pytest.mark.parametrize("text", ["", "MSH", "MSH|^", "MSA|AA|1", "\x0b\x1c\r"])
+@given(st.text(alphabet="A|^~\\E&"), st.integers(1, 4))
+def test_the_first_component_of_a_field_is_that_of_its_segment(line: str, number: int) -> None:
+    fields, separators = er7.split(f"MSH|^~\\&|A\rMSA|{line}")
+    [_, segment] = er7.segments(f"MSH|^~\\&|A\rMSA|{line}")
+    assert er7.first(fields[1], number, separators) == segment.component(number)
+
+
+@given(st.text())
+def test_an_ordinary_text_is_written_as_it_is(text: str) -> None:
+    if er7.ordinary(text):
+        assert {er7.escape(er7.fit(text, each)) for each in (er7.UTF8, er7.LATIN9)} == {text}
+
+
+@pytest.mark.parametrize("text", ["", "MSH", "MSH|^\r~", "MSH|^", "MSA|AA|1", "\x0b\x1c\r"])
 def test_what_has_no_header_is_no_message(text: str) -> None:
     assert er7.segments(text) == ()
