@@ -31,10 +31,16 @@ _SHOWN: Final = 3
 def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     """Declare the command."""
     parser = commands.add_parser("cost", help="coût mensuel estimé, réseau compris")
-    parser.add_argument("--mails-per-day", type=_number, required=True, metavar="N")
+    parser.add_argument(
+        "--mails-per-day", type=_number, required=True, metavar="N", help="en moyenne (obligatoire)"
+    )
     parser.add_argument("--kb", type=_number, default=300, metavar="N", help="par courriel [300]")
-    parser.add_argument("--mailboxes", type=int, default=1, metavar="N")
-    parser.add_argument("--retention", type=int, default=30, metavar="JOURS")
+    parser.add_argument(
+        "--mailboxes", type=int, default=1, metavar="N", help="boîtes applicatives [1]"
+    )
+    parser.add_argument(
+        "--retention", type=int, default=30, metavar="JOURS", help="conservation des corps [30]"
+    )
     parser.add_argument("--nats", type=int, default=2, metavar="N", help="zones avec NAT [2]")
     parser.add_argument("--endpoints", type=int, default=3, metavar="N", help="par zone [3]")
     parser.add_argument(

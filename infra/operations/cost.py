@@ -1,7 +1,7 @@
 """What an installation costs per month, by the dated price table beside this file.
 
-An estimate to decide with, not a bill: the network is most of it (performance §4.3), and what a
-hospital pays for its link is not in it.
+An estimate to decide with, not a bill: the fixed part is most of it for a
+hospital (docs/reference/capacity.md), and what it pays for its link is not in it.
 """
 
 import tomllib
@@ -131,12 +131,13 @@ class Estimate:
 
     def _services(self) -> Iterator[Line]:
         mail, mails = self.table.mail, self.mails
+        written = mail["writes"] + mail["index_writes"]
         kept = self.gigabytes / DAYS * self.volume.retention_days * (1 + mail["document_share"])
         rows: tuple[tuple[str, float, str, str, float], ...] = (
             ("Lambda, exécutions", mails * mail["jobs"], "requête", "lambda_million", 1e6),
             ("Lambda, durée", mails * self._gb_seconds(), "Go·s", "lambda_gb_second", 1),
             ("SQS", mails * mail["jobs"] * 3, "requête", "sqs_million", 1e6),
-            ("DynamoDB, écritures", mails * mail["writes"], "unité", "write_million", 1e6),
+            ("DynamoDB, écritures", mails * written, "unité", "write_million", 1e6),
             ("DynamoDB, lectures", mails * mail["reads"], "unité", "read_million", 1e6),
             ("DynamoDB, registre", mails * 13 * mail["ledger_kb"] / 1e6, "Go", "table_gb_month", 1),
             ("S3, écritures", mails * mail["puts"], "requête", "put_thousand", 1e3),

@@ -28,7 +28,7 @@ from infra.operations.hospital_file import Hospital
 from infra.operations.journal import journal_of, utc_now
 from infra.operations.secrets import certificates_of, state_of, texts_of
 from infra.operations.successors import sentence, successors
-from infra.operations.switches import DOORS, Door, Standing, match_at_rest, standing, turn
+from infra.operations.switches import DOORS, Door, Standing, readers_at_rest, standing, turn
 from pfi.edge.settings import dump_settings
 
 UNRESERVED: Final = 100
@@ -184,7 +184,7 @@ def deploy(
     """
     before_it = find_stack(account, hospital.deployment.name)
     shut = _shut_doors(before_it) if before_it else ()
-    with match_at_rest(before_it):
+    with readers_at_rest(before_it):
         if account.emulated:
             _into_the_emulator(hospital, account, work, progress)
         else:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final, Literal, cast
 
 from infra.operations.account import OperationRefused, Stack
 from infra.operations.journal import journal_of
@@ -18,7 +18,7 @@ DOORS: Final[tuple[Door, ...]] = ("collect", "push")
 SETTLING_S: Final = 120.0
 _PAUSE_S: Final = 1.0
 _PUSH: Final = "FunctionPush"
-_MATCH: Final = "FunctionMatch"
+_READERS: Final = ("FunctionParse", "FunctionMatch")
 
 
 class Standing(StrEnum):
@@ -80,17 +80,18 @@ def _turn_collect(stack: Stack, opened: bool) -> None:
 
 
 @contextmanager
-def match_at_rest(stack: Stack | None) -> Iterator[None]:
-    """While code and announcements change, no `match` reads a message of another version: what
-    comes waits in its queue. Opened whatever happened, also by the next deployment."""
-    if stack is None or _MATCH not in stack.outputs:
-        yield
-        return
-    _turn_sources(stack, _MATCH, opened=False)
+def readers_at_rest(stack: Stack | None) -> Iterator[None]:
+    """While code and announcements change, no `parse` and no `match` works: neither reads what the
+    other version of its neighbour wrote, also when the deployment is taken back. What comes waits
+    in their queues. Opened whatever happened, also by the next deployment."""
+    known = [each for each in _READERS if stack is not None and each in stack.outputs]
     try:
+        for function in known:
+            _turn_sources(cast("Stack", stack), function, opened=False)
         yield
     finally:
-        _turn_sources(stack, _MATCH, opened=True)
+        for function in known:
+            _turn_sources(cast("Stack", stack), function, opened=True)
 
 
 def _turn_push(stack: Stack, opened: bool) -> None:

@@ -91,7 +91,7 @@ def parse_header(
     that `bodies` names for that body ('' = none) was met.
 
     The tree ends where the body begins. A fault after it is seen all the same: the rest is parsed
-    for its form alone, without a tree, so that memory follows the header (performance §2.3).
+    for its form alone, without a tree, so that memory follows the header.
     """
     refuse_dtd(content)
     try:

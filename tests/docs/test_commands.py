@@ -10,6 +10,7 @@ from importlib import import_module
 import pytest
 
 from infra.aws.context import KEYS
+from infra.aws.names import STEPS, Deployment, Lane
 from infra.cli.main import COMMANDS
 from infra.cli.report import DocumentReport, MailReport
 from infra.local.demo import Demo
@@ -114,6 +115,17 @@ def test_the_script_keys_and_answers_of_the_simulated_dpi_are_documented():
 def test_every_context_key_of_the_stacks_has_its_line():
     found = {row[0].strip("`"): row[1] for row in rows(section(INSTALL, "Context"))}
     assert found == dict(KEYS)
+
+
+def test_the_reservations_of_the_operations_page_are_those_of_the_stacks():
+    page = text(ROOT / "docs" / "hds" / "operations.md")
+    given = re.search(r"add up to (\d+) with the defaults\s.*at least (\d+)", page)
+    assert given is not None
+    alone, with_a_lane = (
+        sum(place.reserved(step) or 0 for step in STEPS)
+        for place in (Deployment(), Deployment(lanes=(Lane("psy", 1),)))
+    )
+    assert tuple(map(int, given.groups())) == (alone, with_a_lane - alone)
 
 
 def test_the_demonstration_of_the_readme_is_the_one_that_runs():

@@ -50,10 +50,23 @@ def test_both_readmes_have_the_same_headings_blocks_and_links():
     english, french = ROOT / "README.md", ROOT / "README.fr.md"
     assert len(headings(english)) == len(headings(french))
     assert [kind for kind, _ in blocks(english)] == [kind for kind, _ in blocks(french)]
-    assert [c for k, c in blocks(english) if k] == [c for k, c in blocks(french) if k]
+    assert _commands(english) == _commands(french)
     own = {"README.md", "README.fr.md"}
     links = [[t for t in LINK.findall(prose(p)) if t not in own] for p in (english, french)]
     assert links[0] == links[1]
+
+
+def _commands(page: Path) -> list[str]:
+    """The lines of the blocks with a language; what follows a # is in that of the page."""
+    lines = [line for kind, block in blocks(page) if kind for line in block.splitlines()]
+    return [line.split(" #")[0].rstrip() for line in lines]
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.fr.md"])
+def test_the_front_pages_name_what_a_newcomer_runs_and_say_what_it_does(page: str):
+    [(_, listing)] = [block for block in blocks(ROOT / page) if block[0] == "sh"]
+    named = re.findall(r"^make ([a-z]+) +# \S", listing, re.MULTILINE)
+    assert named == ["up", "test", "bench", "peers"]
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=lambda p: p.name)

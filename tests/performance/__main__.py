@@ -36,7 +36,10 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     depth.add_argument("--quick", action="store_true", help="small sizes, under 90 s (default)")
     depth.add_argument("--full", action="store_true", help="every size and every peer")
     parser.add_argument("--write", action="store_true", help="with --full: keep the table")
-    parser.add_argument("--only", action="append", default=[], metavar="PART")
+    names = [part.name for part in parts(())]
+    parser.add_argument(
+        "--only", action="append", default=[], choices=names, metavar="PART", help=", ".join(names)
+    )
     asked = parser.parse_args(arguments)
     if asked.write and (not asked.full or asked.only):
         parser.error("--write keeps a whole table: --full, without --only")

@@ -11,7 +11,7 @@ from tests.performance.table import Part, Row
 
 _MAIL: Final = corpus.L1_2M
 _BUILT: Final = {"forward": "forward with its loose copies", "answer": "failure notice"}
-_WHY: Final = "the original is read again, hashed, and searched for what a relay would alter"
+_WHY: Final = "the original is read again, searched for the boundary and what a relay would alter"
 
 
 def rows(_full: bool) -> Iterator[Row]:

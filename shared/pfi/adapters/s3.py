@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import TypeAdapter
@@ -23,6 +23,9 @@ TRUST: Final = "trust/"
 _BYTES: Final = "application/octet-stream"
 _TYPES: Final = {"eml": "message/rfc822", "json": "application/json"}
 _NOT_MET: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict"})
+_STORED_AT: Final = "stored-at"
+"""When a mail was stored, to the microsecond: S3 itself only knows seconds, and mails of one second
+have an order."""
 _HEAD: Final = 65_536
 """First bytes of a dossier that are read without its document: most dossiers are shorter."""
 
@@ -50,7 +53,9 @@ class S3Reader:
         """Bytes of a key and when they were stored."""
         try:
             answer = self.client.get_object(Bucket=self.bucket, Key=key)
-            return answer["Body"].read(), answer["LastModified"]
+            told = answer["Metadata"].get(_STORED_AT)
+            stored_at = datetime.fromisoformat(told) if told else answer["LastModified"]
+            return answer["Body"].read(), stored_at
         except (ClientError, BotoCoreError):
             raise Unavailable(Reason.STORE_UNAVAILABLE) from None
 
@@ -75,12 +80,13 @@ class S3Reader:
 
 @dataclass(frozen=True, slots=True)
 class S3Store(S3Reader):
-    """Mails under ``incoming/<mailbox>/``, what was read of them under ``documents/<mail>/``."""
+    """Mails under ``incoming/<mailbox>/``, what was read of them under
+    ``documents/<sha256>/<mailbox>/``."""
 
     def put_mail(self, mailbox: str, mail: str, raw: bytes) -> str:
         """The arrival: writing this object is the event that starts the journey."""
         key = f"{INCOMING}{mailbox}/{mail}.eml"
-        self._put(key, raw, _TYPES["eml"])
+        self._put(key, raw, _TYPES["eml"], Metadata={_STORED_AT: datetime.now(UTC).isoformat()})
         return key
 
     def put_dossier(
@@ -91,7 +97,7 @@ class S3Store(S3Reader):
         alone = contents[0] if len(contents) == 1 else b""
         terms = {} if anew else {"IfNoneMatch": "*"}
         for number, content in enumerate(() if alone else contents, start=1):
-            self._put(document_key(key, number), content, _BYTES, **terms)
+            self._put(document_key(key, number), content, _BYTES)
         body = b"".join((_dossiers().dump_json(dossier), b"\n", alone))
         return self._put(key, body, _TYPES["json"], **terms)
 
@@ -139,7 +145,7 @@ class S3Store(S3Reader):
         """A revocation list."""
         self._put(key, content, "application/x-pem-file")
 
-    def _put(self, key: str, content: bytes, content_type: str, **terms: str) -> bool:
+    def _put(self, key: str, content: bytes, content_type: str, **terms: Any) -> bool:
         """False when the terms are not met."""
         try:
             self.client.put_object(
@@ -147,7 +153,7 @@ class S3Store(S3Reader):
                 Key=key,
                 Body=content,
                 ContentType=content_type,
-                **terms,  # type: ignore[arg-type]  # by name
+                **terms,
             )
         except ClientError as error:
             if error.response["Error"]["Code"] in _NOT_MET:

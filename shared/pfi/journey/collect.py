@@ -68,7 +68,7 @@ def by_age(ports: Ports) -> list[tuple[MailboxSettings, float]]:
 
 @dataclass(frozen=True, slots=True)
 class _Poll:
-    """`warned`: the poll before did not end well. `unfiled`: committed, but not moved."""
+    """`warned`: the poll before did not end well. `unfiled`: committed, and seen in INBOX after."""
 
     mailbox: MailboxSettings
     session: Mailbox
@@ -115,6 +115,7 @@ class _Poll:
         try:
             if place.mail is not None:
                 self.session.move(waiting.uid, operator.processed_folder)
+                self.unfiled.add(waiting.uid)  # only a poll that sees it no more proves the move
                 return Outcome(Log.MAIL_SEEN, {"mail": Digest(place.mail)})
             if waiting.size > self.ports.settings.limits.mail_bytes:
                 return self._set_aside(waiting, Reason.MAIL_TOO_LARGE)
@@ -141,6 +142,7 @@ class _Poll:
         self._file(waiting.uid)
         facts: dict[str, Fact] = {"mail": Digest(mail)}
         if not fresh:
+            self.unfiled.add(waiting.uid)  # the mailbox kept it: the next poll looks before
             return Outcome(Log.MAIL_SEEN, facts)
         return Outcome(Log.MAIL_COLLECTED, {**facts, "bytes": len(raw)})
 

@@ -71,9 +71,13 @@ class Entry:
                 raise Unavailable(Reason.STORE_UNAVAILABLE)
 
     def settle_mail(self, document: DocumentRecord, mail: MailRecord) -> bool:
-        """Write the end of the document and of its mail; False when anything moved meanwhile."""
+        """Write the end of the document and of its mail; False when anything moved meanwhile, or
+        somebody else is just writing the mail: the answer of the DPI must not wait for that."""
         put = self.ledger.mail_put(mail, self.mail.revision)
-        return self._write(self._ended(document), self.chain(), put)
+        try:
+            return self._write(self._ended(document), self.chain(), put)
+        except Unavailable:
+            return False
 
     def _seen(self, key: str) -> Versioned[Chain]:
         return self.seen[key] if key in self.seen else self.ledger.chain(key)

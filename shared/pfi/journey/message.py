@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from pfi.hl7 import mdm
 from pfi.hl7.mllp import Message
 from pfi.journey.chains import Chain
+from pfi.journey.keys import version_of
 from pfi.journey.records import DocumentFacts, DocumentRecord, Dossier, MailRecord
 from pfi.journey.settings import DpiSettings, MailboxSettings, Settings
 from pfi.names import Event
@@ -62,6 +63,18 @@ def build_message(
         masks_changed=document.masks_changed,
     )
     return mdm.build(order, _target(target))
+
+
+def decided_of(document: DocumentRecord, dossier: Dossier, content: bytes) -> bool:
+    """Whether the store still holds what was decided: a mail read again under other settings may
+    say something else, and then nothing leaves. A document that lies in its dossier is of it; of
+    several, each lies beside it and is known by its digest."""
+    if document.number > len(dossier.documents):
+        return False
+    facts = dossier.documents[document.number - 1]
+    beside = len(dossier.documents) > 1
+    same = not beside or hashlib.sha256(content).hexdigest() == facts.sha256
+    return same and version_of(facts) == document.version
 
 
 def fingerprint(message: Message) -> str:

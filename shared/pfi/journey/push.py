@@ -21,7 +21,13 @@ from pfi.journey.hold import attended, held_too_long, to_be_noted, untried_wait_
 from pfi.journey.identification import identify, match_policy
 from pfi.journey.jobs import Job
 from pfi.journey.ledger import Ledger, Versioned
-from pfi.journey.message import build_message, fingerprint, masks_changed, new_control_id
+from pfi.journey.message import (
+    build_message,
+    decided_of,
+    fingerprint,
+    masks_changed,
+    new_control_id,
+)
 from pfi.journey.onward import close_if_ended
 from pfi.journey.outcome import Code, Configured, Digest, Fact, Log, Metric, Outcome
 from pfi.journey.pace import Pace
@@ -165,6 +171,8 @@ class _Push:
     def _message(self, document: DocumentRecord) -> Message:
         key = self.mail.dossier_key
         dossier, content = self.ports.store.document(key, document.number)
+        if not decided_of(document, dossier, content):
+            raise Unavailable(Reason.STORE_UNAVAILABLE)
         return build_message(
             self.mail, document, dossier, content, self.mailbox, self.target, self.ports.settings
         )

@@ -157,7 +157,7 @@ def growth(kind: str, answer) -> None:
 
 @pytest.mark.parametrize("kind", WIDE)
 def test_a_wide_document_does_not_fill_the_memory(kind):
-    """15 MB of elements cost a whole-tree parser 500 MB (performance §2.3)."""
+    """15 MB of elements cost a whole-tree parser 500 MB."""
     fresh = multiprocessing.get_context("spawn")
     receiver, sender = fresh.Pipe(duplex=False)
     process = fresh.Process(target=growth, args=(kind, sender))

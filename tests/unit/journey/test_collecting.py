@@ -329,12 +329,12 @@ def test_the_others_of_a_poll_pass_although_one_could_not_be_moved():
     assert len(one.ports.inbox.folders[HOSPITAL.operator.processed_folder]) == 1
 
 
-def test_a_mail_that_is_in_its_folder_at_last_makes_the_next_poll_a_usual_one():
+def test_the_poll_that_sees_a_mail_no_more_makes_the_next_one_a_usual_one():
     one = drive()
     fails_to_move(one)
     one.ports.inbox.deliver(RAW)
-    one.collect()
-    one.collect()
+    for _ in range(3):  # collected, moved, gone
+        one.collect()
     one.ports.table.journal.clear()
     one.ports.inbox.deliver(letter(document(LEA), number=2))
     assert logs(one) == [Log.MAIL_COLLECTED]
@@ -354,3 +354,17 @@ def test_a_mail_that_left_the_mailbox_meanwhile_is_nobodys_fault():
     one.ports.inbox.listing = late
     assert logs(one) == []
     assert places(one) == ({}, [])
+
+
+def test_a_mail_that_its_mailbox_keeps_in_spite_of_the_move_takes_no_time_from_the_others():
+    """The server says that it moved it, and lists it again: it is fetched once more at most."""
+    one = drive()
+    for number in range(2):
+        one.ports.inbox.deliver(b"Subject: %d\r\n\r\n" % number)
+    one.ports.inbox.move = lambda _uid, _folder: None
+    for _ in range(6):
+        one.collect()
+    assert one.ports.inbox.fetches == 4
+    one.ports.inbox.deliver(b"Subject: new\r\n\r\n")
+    one.collect()
+    assert one.mail(seal_of(b"Subject: new\r\n\r\n")).copies == 1

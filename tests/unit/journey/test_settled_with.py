@@ -10,6 +10,7 @@ from pfi.errors import Unavailable
 from pfi.journey.answered import settled_with
 from pfi.journey.entry import Entry
 from pfi.journey.jobs import Job
+from pfi.journey.keys import document_key
 from pfi.journey.match import match
 from pfi.journey.outcome import Configured, Log, Metric
 from pfi.journey.push import push
@@ -347,3 +348,46 @@ def test_nothing_leaves_for_a_document_that_stands_in_no_chain(named):
     with pytest.raises(Unavailable):
         push(job if named else replace(job, chains=()), drive.ports)
     assert drive.ports.hospital.received == []
+
+
+def test_the_answer_of_the_dpi_is_kept_when_somebody_else_is_just_writing_the_mail():
+    """DynamoDB cancels a transaction that meets another one: the document ends alone, and nothing
+    is sent a second time."""
+
+    def conflict():
+        raise Unavailable(Reason.STORE_UNAVAILABLE)
+
+    drive, job, mail = decided(table=(table := MeddlingTable()))
+    table.meddle(3, conflict)  # one read, one write of what leaves, then the end of it all
+    push(job, drive.ports)
+    assert table.meddled
+    drive.work()
+    assert len(drive.ports.hospital.received) == 1
+    assert drive.mail(mail).route is Route.INTEGRATED
+
+
+def test_what_the_store_says_now_is_not_sent_when_something_else_was_decided():
+    drive, job, mail = decided()
+    key = drive.mail(mail).dossier_key
+    dossier = drive.ports.store.dossiers[key]
+    [facts] = dossier.documents
+    other = replace(facts, masque_ps=not facts.masque_ps)
+    for documents in ((), (other,)):
+        drive.ports.store.dossiers[key] = replace(dossier, documents=documents)
+        with pytest.raises(Unavailable):
+            push(job, drive.ports)
+    drive.ports.store.dossiers[key] = dossier
+    assert not drive.ports.hospital.received
+    assert push(job, drive.ports).log is Log.DOCUMENT_INTEGRATED
+
+
+def test_of_several_documents_each_leaves_with_the_bytes_that_were_decided():
+    one, two = document(LEA), document(LEA, document_id="2.25.77")
+    drive, job, mail = decided(letter(one, two, mdn=False))
+    key = drive.mail(mail).dossier_key
+    first, second = document_key(key, 1), document_key(key, 2)
+    objects = drive.ports.store.objects
+    objects[first], objects[second] = objects[second], objects[first]
+    with pytest.raises(Unavailable):
+        push(job, drive.ports)
+    assert not drive.ports.hospital.received

@@ -13,15 +13,16 @@ from infra.operations.switches import DOORS, Position, Standing, is_open, standi
 from tests.unit.operations.test_operations_hospital_file import GOOD
 
 HOSPITAL = review(GOOD).hospital
+WORKING = {"parse": "Enabled", "match": "Enabled"}
 
 
 class Aws:
-    """Event sources of `push`, that of `match` and the clock of `collect`; `asked`: what was
-    changed."""
+    """Event sources of `push`, those of `parse` and `match`, and the clock of `collect`; `asked`:
+    what was changed."""
 
     def __init__(self, *states, clock="ENABLED"):
         self.states = {f"source-{number}": state for number, state in enumerate(states)}
-        self.match = {"match": "Enabled"}
+        self.readers = dict(WORKING)
         self.clock, self.asked, self.acts = clock, [], []
 
     def client(self, _service):
@@ -34,12 +35,13 @@ class Aws:
         return self
 
     def paginate(self, FunctionName):
-        sources = {"pfi-push": self.states, "pfi-match": self.match}[FunctionName]
+        reader = FunctionName.removeprefix("pfi-")
+        sources = {reader: self.readers[reader]} if reader in self.readers else self.states
         found = [{"UUID": uuid, "State": state} for uuid, state in sources.items()]
         return [{"EventSourceMappings": found}]
 
     def update_event_source_mapping(self, UUID, Enabled):
-        sources = self.match if UUID in self.match else self.states
+        sources = self.readers if UUID in self.readers else self.states
         if sources[UUID].endswith("ing"):
             raise AssertionError("Lambda refuses: the source is being changed")
         self.asked.append((UUID, Enabled))
@@ -53,7 +55,7 @@ class Aws:
 
     @property
     def stack(self):
-        named = {"FunctionPush": "pfi-push", "FunctionMatch": "pfi-match"}
+        named = {f"Function{each}": f"pfi-{each.lower()}" for each in ("Push", "Parse", "Match")}
         return Stack(self, "pfi", named, "UPDATE_COMPLETE")
 
 
@@ -159,19 +161,19 @@ def test_a_deployment_outside_a_pause_opens_the_new_lane(monkeypatch, tmp_path):
     assert all(standing(aws.stack, door) is Standing.OPEN for door in DOORS)
 
 
-def test_match_takes_nothing_out_of_its_queue_while_a_deployment_changes_its_messages(
+def test_no_reader_takes_anything_out_of_its_queue_while_a_deployment_changes_its_messages(
     monkeypatch, tmp_path
 ):
     """Neither does old code see what new code sends, nor the other way round."""
     seen = []
-    meanwhile = lambda aws: seen.append(dict(aws.match))  # noqa: E731  # a double
+    meanwhile = lambda aws: seen.append(dict(aws.readers))  # noqa: E731  # a double
     aws = deployed(monkeypatch, tmp_path, ["Enabled"], born="Enabled", meanwhile=meanwhile)
-    assert seen == [{"match": "Disabled"}]
-    assert aws.match == {"match": "Enabled"}
+    assert seen == [{"parse": "Disabled", "match": "Disabled"}]
+    assert aws.readers == WORKING
     assert aws.acts == ["deploy"], "no pause of the hospital's"
 
 
-def test_match_works_again_after_a_deployment_that_failed_and_after_one_that_was_killed(
+def test_the_readers_work_again_after_a_deployment_that_failed_and_after_one_that_was_killed(
     monkeypatch, tmp_path
 ):
     seen = []
@@ -182,7 +184,23 @@ def test_match_works_again_after_a_deployment_that_failed_and_after_one_that_was
 
     with pytest.raises(OperationRefused):
         deployed(monkeypatch, tmp_path, ["Enabled"], born="Enabled", meanwhile=fails)
-    assert seen[0].match == {"match": "Enabled"}
-    killed = lambda aws: aws.match.update(match="Disabled")  # noqa: E731  # a double
+    assert seen[0].readers == WORKING
+    killed = lambda aws: aws.readers.update(match="Disabled")  # noqa: E731  # a double
     aws = deployed(monkeypatch, tmp_path, ["Enabled"], born="Enabled", meanwhile=killed)
-    assert aws.match == {"match": "Enabled"}
+    assert aws.readers == WORKING
+
+
+def test_the_readers_are_opened_again_when_one_of_them_would_not_rest(monkeypatch, tmp_path):
+    """Lambda refuses the second one: the first was shut already."""
+    seen = []
+
+    class Stubborn(Aws):
+        def update_event_source_mapping(self, UUID, Enabled):
+            seen.append(self)
+            if UUID == "match" and not Enabled:
+                raise OperationRefused("Lambda")
+            super().update_event_source_mapping(UUID, Enabled)
+
+    with pytest.raises(OperationRefused), switches.readers_at_rest(Stubborn("Enabled").stack):
+        raise AssertionError("nothing is deployed")
+    assert seen[0].readers == WORKING

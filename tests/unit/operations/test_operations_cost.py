@@ -7,9 +7,6 @@ import pytest
 from infra.cli.cost import french, table
 from infra.cli.main import main
 from infra.operations.cost import Estimate, Volume, read_prices
-from pfi.ins.identity import PatientRecord  # noqa: F401 (the doubles below need the product)
-from tests.data.builders import LEA, document, mail, xdm_zip
-from tests.doubles.drive import Drive
 
 
 def estimate(mails: float = 1000, kb: float = 300, **more: object) -> Estimate:
@@ -49,13 +46,12 @@ def test_a_thousand_mails_cost_what_performance_4_3_says_within_a_factor():
     assert 30 < million.total("réseau") < 100
 
 
-def test_the_requests_of_one_mail_are_those_that_the_doubles_count():
-    """Reads and writes of the ledger for one integrated document with its MDN."""
-    drive = Drive()
-    drive.process(mail(xdm_zip([document(LEA)])))
-    calls = drive.ports.table.calls
-    model = read_prices().mail
-    assert 0.5 < calls / (model["reads"] + model["writes"]) < 2
+def test_what_the_index_writes_is_billed_beside_what_the_table_writes():
+    """That the counts are those of a mail: tests/unit/performance/test_steps.py."""
+    month, model = estimate(1000), read_prices().mail
+    [writes] = [line for line in month.lines() if line.item == "DynamoDB, écritures"]
+    assert writes.quantity == month.mails * (model["writes"] + model["index_writes"])
+    assert model["index_writes"] > 0
 
 
 def test_the_table_is_french_and_ends_with_the_total(capsys):

@@ -96,5 +96,12 @@ def test_every_part_can_be_asked_for_by_its_name():
     names = [part.name for part in parts()]
     assert len(names) == len(set(names)) > 0
     assert [part.name for part in parts(names[-1:])] == names[-1:]
-    with pytest.raises(SystemExit, match="no such part: nothing"):
-        parts(["nothing"])
+
+
+def test_an_unknown_part_is_a_usage_error_before_anything_is_printed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--only", "nothing"])
+    assert ended.value.code == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert all(part.name in told.err for part in parts())
