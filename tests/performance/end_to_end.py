@@ -72,6 +72,7 @@ def engine_rows(costs: Costs) -> Iterator[Row]:
         at_most=False,
         values=tuple(theirs[0] / mine[0] for mine, theirs in pairs),
         note=_compared(costs) if other else peers.absent(MESSAGEFOUNDRY),
+        wall=True,
     )
     for name in (OURS, IMAP, MESSAGEFOUNDRY):
         found = costs.get(name, [])

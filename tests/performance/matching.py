@@ -109,7 +109,16 @@ def _at_scale(found: Mapping[int, Table]) -> Iterator[Row]:
 def _ratio(what: str, small: int, ms: Mapping[int, list[float]], limit: float) -> Row:
     ratios = tuple(large / less for large, less in zip(ms[LARGE], ms[small], strict=True))
     note = f"{median(ms[small]):.2f} ms and {median(ms[LARGE]):.2f} ms, wall time"
-    return Row("T16", f"{what}: {LARGE:,} identities ÷ {small:,}", limit, True, ratios, "×", note)
+    return Row(
+        "T16",
+        f"{what}: {LARGE:,} identities ÷ {small:,}",
+        limit,
+        True,
+        ratios,
+        "×",
+        note,
+        wall=True,
+    )
 
 
 def in_turns(

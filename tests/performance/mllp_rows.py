@@ -179,6 +179,7 @@ def server_rows(
         at_most=False,
         values=ratios(speeds, UNKEPT.name, best) if best else (),
         note=f"best: {best}, which keeps nothing and checks nothing" if best else _NO_PEER,
+        wall=True,
     )
     yield Row(
         "",

@@ -1,5 +1,7 @@
 """What a row says of its values, and when the command ends badly."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.performance import table
@@ -105,3 +107,10 @@ def test_an_unknown_part_is_a_usage_error_before_anything_is_printed(capsys):
     told = capsys.readouterr()
     assert told.out == ""
     assert all(part.name in told.err for part in parts())
+
+
+def test_a_rate_by_the_clock_on_the_wall_is_judged_and_fails_no_run():
+    slow = Row("T9", "mails/s", 8, at_most=False, values=(4.0,), wall=True)
+    assert (slow.verdict, table.missed([slow])) == ("missed", [])
+    assert replace(slow, values=(9.0,)).verdict == "met"
+    assert replace(slow, wall=False).verdict == "MISSED"
