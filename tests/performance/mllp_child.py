@@ -214,8 +214,8 @@ def _acknowledge_all(connection: socket.socket) -> None:
             head = head or chunk
             tail = chunk
             if tail.endswith(END):
+                ACKNOWLEDGED.append(1)  # before: whoever has the answer may ask for the count
                 connection.sendall(answer_to(head))
-                ACKNOWLEDGED.append(1)
                 head = b""
             chunk = connection.recv(_CHUNK)
 
