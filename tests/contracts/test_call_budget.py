@@ -24,7 +24,7 @@ from pfi.journey.ledger import Ledger
 from pfi.journey.ports import Dpi, Mailbox, Relay
 from pfi.journey.records import MailState
 from pfi.names import Route, Step
-from tests.contracts.emulator_fixture import aws, emulator  # noqa: F401
+from tests.contracts.emulator_fixture import aws, emulator  # noqa: F401 - fixtures
 from tests.contracts.test_ports import new_table
 from tests.data.builders import LEA, document, mail, xdm_zip
 from tests.doubles.drive import HOSPITAL
@@ -184,7 +184,7 @@ def table(calls):
 
 
 @pytest.fixture(scope="module")
-def carried(emulator, aws):  # noqa: F811
+def carried(emulator, aws):  # noqa: F811 - a fixture
     with pytest.MonkeyPatch.context() as patch:
         for name, value in emulator.environment().items():
             patch.setenv(name, value)

@@ -21,7 +21,7 @@ from pfi.edge.load import load_dropped
 from pfi.errors import Unavailable
 from pfi.ins.patient_lines import Fault, Flaw, Format
 from pfi.journey.outcome import Log, Metric
-from tests.contracts.emulator_fixture import Aws, aws, emulator  # noqa: F401
+from tests.contracts.emulator_fixture import Aws, aws, emulator  # noqa: F401 - fixtures
 from tests.contracts.test_patient_base import NIA, calls_of, new_base
 from tests.data.builders import LEA, SAMIR, THEO, YANN, patient_csv
 from tests.performance import patient_base as measured
@@ -40,7 +40,7 @@ def records(base, establishment="ch"):
 
 
 @pytest.fixture
-def base(aws):  # noqa: F811
+def base(aws):  # noqa: F811 - a fixture
     return new_base(aws)
 
 
@@ -67,7 +67,7 @@ def test_a_load_of_thirty_identities_is_one_read_and_one_transaction(base, tmp_p
     assert seen["TransactWriteItems"] == 1
 
 
-def test_an_export_loads_into_an_equal_base(base, aws, tmp_path):  # noqa: F811
+def test_an_export_loads_into_an_equal_base(base, aws, tmp_path):  # noqa: F811 - a fixture
     first = tmp_path / "first.csv"
     first.write_text(patient_csv([*identities(300), NIA, SAMIR, THEO]))
     loaded(base, first)
@@ -82,7 +82,7 @@ def test_an_export_loads_into_an_equal_base(base, aws, tmp_path):  # noqa: F811
     assert records(other) == records(base)
 
 
-def test_a_csv_export_says_what_its_columns_can_say(base, aws, tmp_path):  # noqa: F811
+def test_a_csv_export_says_what_its_columns_can_say(base, aws, tmp_path):  # noqa: F811 - a fixture
     first = tmp_path / "first.csv"
     first.write_text(patient_csv([*identities(100), SAMIR]))
     loaded(base, first)
@@ -165,7 +165,7 @@ def test_a_killed_load_of_a_large_file_goes_on_in_bounded_memory(tmp_path):
 
 
 @pytest.fixture
-def drops(aws):  # noqa: F811
+def drops(aws):  # noqa: F811 - a fixture
     bucket = f"b{uuid.uuid4().hex}"
     place = {"LocationConstraint": "eu-west-3"}
     aws("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)

@@ -23,7 +23,7 @@ from pfi.journey.identification import identify, match_policy
 from pfi.journey.outcome import Metric
 from pfi.journey.patient_base import Revision
 from pfi.names import Reason
-from tests.contracts.emulator_fixture import aws, emulator  # noqa: F401
+from tests.contracts.emulator_fixture import aws, emulator  # noqa: F401 - fixtures
 from tests.data.builders import LEA, SAMIR, THEO, YANN
 from tests.data.hospital_day import Day, delivered
 from tests.data.patient_model import Model
@@ -122,7 +122,7 @@ def test_a_base_knows_when_its_feed_was_last_alive(base):
     assert base.fed_at("other") is None
 
 
-def test_a_message_for_review_lies_in_the_store(aws):  # noqa: F811
+def test_a_message_for_review_lies_in_the_store(aws):  # noqa: F811 - a fixture
     bucket = f"b{uuid.uuid4().hex}"
     place = {"LocationConstraint": "eu-west-3"}
     aws("s3").create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
@@ -131,7 +131,7 @@ def test_a_message_for_review_lies_in_the_store(aws):  # noqa: F811
     assert (key, store.get(key)) == (f"feed/{'ab' * 32}.hl7", b"MSH|\xff")
 
 
-def test_a_family_larger_than_a_transaction_is_written_whole(aws):  # noqa: F811
+def test_a_family_larger_than_a_transaction_is_written_whole(aws):  # noqa: F811 - a fixture
     base = new_base(aws)
     many = [replace(LEA.record, ipp=f"8{n:05}") for n in range(70)]
     assert base.write("ch", [Revision(kept(each)) for each in many], "m1", NOW)
@@ -139,7 +139,7 @@ def test_a_family_larger_than_a_transaction_is_written_whole(aws):  # noqa: F811
     assert base.read("ch", [], "m1").heard
 
 
-def test_a_message_is_heard_only_after_all_that_it_says_is_written(aws):  # noqa: F811
+def test_a_message_is_heard_only_after_all_that_it_says_is_written(aws):  # noqa: F811 - a fixture
     base = new_base(aws)
     base.write("ch", [Revision(kept(replace(LEA.record, ipp="899999")))], "m1", NOW)
     many = [replace(LEA.record, ipp=f"8{n:05}") for n in range(70)]
@@ -148,7 +148,7 @@ def test_a_message_is_heard_only_after_all_that_it_says_is_written(aws):  # noqa
     assert not base.read("ch", [], "m2").heard
 
 
-def test_what_the_table_can_never_take_is_a_persons(aws):  # noqa: F811
+def test_what_the_table_can_never_take_is_a_persons(aws):  # noqa: F811 - a fixture
     base = new_base(aws)
     wide = replace(LEA.record, aliases=tuple((f"{n:015}", "1.2") for n in range(120)))
     large = replace(LEA.record, traits=replace(LEA.traits, given_list="X" * 410_000))
@@ -209,7 +209,7 @@ def merges():
 
 
 @pytest.fixture(scope="module")
-def crowded(aws):  # noqa: F811
+def crowded(aws):  # noqa: F811 - a fixture
     """A hospital with merges, a NIA that became a NIR, and two holders of one matricule."""
     base = new_base(aws)
     ports = MemoryFeed(base=base)
@@ -272,7 +272,7 @@ def test_two_qualified_holders_of_a_matricule_are_ambiguous_until_the_hospital_m
     assert seen["Query"] == 1
 
 
-def test_a_message_is_one_read_and_one_transaction(aws):  # noqa: F811
+def test_a_message_is_one_read_and_one_transaction(aws):  # noqa: F811 - a fixture
     base = new_base(aws)
     ports = MemoryFeed(base=base)
     base.note_fed("ch", ports.now())
@@ -291,7 +291,7 @@ def test_a_message_is_one_read_and_one_transaction(aws):  # noqa: F811
 # --- a day
 
 
-def test_a_day_of_a_hospital_ends_in_the_table_as_the_model_says(aws):  # noqa: F811
+def test_a_day_of_a_hospital_ends_in_the_table_as_the_model_says(aws):  # noqa: F811 - a fixture
     """`PFI_FEED_EVENTS` shortens or lengthens the day."""
     base = new_base(aws)
     day = Day(seed=5).lived(DAY_EVENTS)

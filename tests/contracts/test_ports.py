@@ -16,7 +16,7 @@ from pfi.errors import Misconfigured
 from pfi.ins.identity import InsKind
 from pfi.journey.jobs import Job, load
 from pfi.names import Reason, Step
-from tests.contracts.emulator_fixture import aws, emulator  # noqa: F401
+from tests.contracts.emulator_fixture import aws, emulator  # noqa: F401 - fixtures
 from tests.contracts.test_table import new_table
 from tests.data.builders import ANDRE, LEA, SAMIR, THEO, YANN
 
@@ -73,7 +73,7 @@ def test_twins_are_equal_up_to_separators_and_active(patients):
     assert patients.twins("ch", SAMIR.traits) == ()
 
 
-def test_an_updated_record_leaves_no_stale_pointer(aws):  # noqa: F811
+def test_an_updated_record_leaves_no_stale_pointer(aws):  # noqa: F811 - a fixture
     base = DynamoPatients(aws("dynamodb"), new_table(aws))
     base.put("ch", [LEA.record])
     base.put("ch", [replace(LEA.record, matricule=YANN.matricule)])
@@ -82,7 +82,7 @@ def test_an_updated_record_leaves_no_stale_pointer(aws):  # noqa: F811
     assert base.find("other", YANN.matricule, LEA.oid) == ()
 
 
-def test_no_key_of_the_patient_base_holds_a_matricule_or_a_name(aws):  # noqa: F811
+def test_no_key_of_the_patient_base_holds_a_matricule_or_a_name(aws):  # noqa: F811 - a fixture
     name = new_table(aws)
     DynamoPatients(aws("dynamodb"), name).put("ch", [LEA.record])
     items = aws("dynamodb").scan(TableName=name)["Items"]
@@ -94,7 +94,7 @@ def test_no_key_of_the_patient_base_holds_a_matricule_or_a_name(aws):  # noqa: F
 # --- Jobs
 
 
-def test_a_job_is_sent_and_read_back(aws):  # noqa: F811
+def test_a_job_is_sent_and_read_back(aws):  # noqa: F811 - a fixture
     queue, dlq = aws.queue_with_dlq("jobs")
     jobs = SqsJobs(aws("sqs"), {Step.PUSH: queue}, {Step.PUSH: dlq})
     jobs.send(Step.PUSH, Job(MAIL, 2, ("b" * 64,)))
@@ -103,7 +103,7 @@ def test_a_job_is_sent_and_read_back(aws):  # noqa: F811
     assert (found, found.chains) == (Job(MAIL, 2), ("b" * 64,))
 
 
-def test_a_push_takes_the_lane_of_its_dpi_and_every_other_job_the_queue_of_its_step(aws):  # noqa: F811
+def test_a_push_takes_the_lane_of_its_dpi_and_every_other_job_the_queue_of_its_step(aws):  # noqa: F811 - a fixture
     queue, _ = aws.queue_with_dlq("push")
     lane, _ = aws.queue_with_dlq("push-chi")
     jobs = SqsJobs(aws("sqs"), {Step.PUSH: queue, Step.MATCH: queue}, {}, {"chi": lane})
@@ -115,7 +115,7 @@ def test_a_push_takes_the_lane_of_its_dpi_and_every_other_job_the_queue_of_its_s
     assert found == {Job(MAIL), Job(MAIL, 2)}
 
 
-def test_a_job_with_a_delay_is_not_seen_before(aws):  # noqa: F811
+def test_a_job_with_a_delay_is_not_seen_before(aws):  # noqa: F811 - a fixture
     queue, _ = aws.queue_with_dlq("late")
     started = time.monotonic()
     SqsJobs(aws("sqs"), {Step.PUSH: queue}, {}).send(Step.PUSH, Job(MAIL, 1), delay_s=2)
@@ -124,7 +124,7 @@ def test_a_job_with_a_delay_is_not_seen_before(aws):  # noqa: F811
     assert time.monotonic() - started > 1.8
 
 
-def test_a_failed_job_waits_in_the_lane_that_it_came_from(aws):  # noqa: F811
+def test_a_failed_job_waits_in_the_lane_that_it_came_from(aws):  # noqa: F811 - a fixture
     queue, _ = aws.queue_with_dlq("push-a")
     lane, _ = aws.queue_with_dlq("push-a-chi")
     jobs = SqsJobs(aws("sqs"), {Step.PUSH: queue}, {}, {"chi": lane})
@@ -135,19 +135,19 @@ def test_a_failed_job_waits_in_the_lane_that_it_came_from(aws):  # noqa: F811
     jobs.postpone("some-dlq", message["ReceiptHandle"], 0)  # not ours to postpone
 
 
-def test_a_job_for_review_carries_its_reason(aws):  # noqa: F811
+def test_a_job_for_review_carries_its_reason(aws):  # noqa: F811 - a fixture
     _, dlq = aws.queue_with_dlq("jobs-review")
     SqsJobs(aws("sqs"), {}, {Step.PUSH: dlq}).to_review(Step.PUSH, Job(MAIL), Reason.BOUNCED)
     [message] = aws.receive(dlq)
     assert message["MessageAttributes"]["reason"]["StringValue"] == "PFI-MAIL-07"
 
 
-def test_a_queue_that_a_step_may_not_use_is_a_misconfiguration(aws):  # noqa: F811
+def test_a_queue_that_a_step_may_not_use_is_a_misconfiguration(aws):  # noqa: F811 - a fixture
     with pytest.raises(Misconfigured, match="PFI-EDGE-07"):
         SqsJobs(aws("sqs"), {}, {}).send(Step.PUSH, Job(MAIL))
 
 
-def test_of_two_writers_of_one_record_no_pointer_of_the_slower_one_stays(aws):  # noqa: F811
+def test_of_two_writers_of_one_record_no_pointer_of_the_slower_one_stays(aws):  # noqa: F811 - a fixture
     base = DynamoPatients(aws("dynamodb"), new_table(aws))
     base.put("ch", [LEA.record])
     read = base.read("ch", [LEA.ipp])

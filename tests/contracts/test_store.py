@@ -14,7 +14,7 @@ from pfi.errors import Unavailable
 from pfi.journey.keys import DOCUMENTS, INCOMING, dossier_key
 from pfi.journey.reading import read_mail
 from pfi.journey.records import Dossier
-from tests.contracts.emulator_fixture import aws, emulator, queue_arn  # noqa: F401
+from tests.contracts.emulator_fixture import aws, emulator, queue_arn  # noqa: F401 - fixtures
 from tests.data.builders import LEA, document, mail, xdm_zip
 from tests.doubles.drive import HOSPITAL
 from tests.doubles.memory import MemoryStore
@@ -220,7 +220,7 @@ def test_a_single_document_begins_its_life_anew_with_its_dossier(store):
     assert store.document(KEY, 1) == (ONE[0], ONE[1][0])
 
 
-def test_a_renewed_mail_keeps_its_type_its_verdict_and_its_encryption(aws):  # noqa: F811
+def test_a_renewed_mail_keeps_its_type_its_verdict_and_its_encryption(aws):  # noqa: F811 - a fixture
     client = aws("s3")
     store = S3Store(client, bucket := new_bucket(client))
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -273,7 +273,7 @@ def _rules(**filters):
     return [{"Name": name, "Value": value} for name, value in filters.items()]
 
 
-def keys_in(aws, queue):  # noqa: F811
+def keys_in(aws, queue):  # noqa: F811 - a fixture
     """Of the objects announced within two seconds; each is told once."""
     found, until = [], time.monotonic() + 2
     while time.monotonic() < until:
@@ -309,7 +309,7 @@ def test_a_dossier_that_is_written_anew_is_announced_again(announcing):
     assert announced() == [KEY, KEY]
 
 
-def test_whoever_sees_the_dossier_sees_its_documents(aws):  # noqa: F811
+def test_whoever_sees_the_dossier_sees_its_documents(aws):  # noqa: F811 - a fixture
     client, bucket = aws("s3"), new_bucket(aws("s3"))
     written = []
 

@@ -8,7 +8,7 @@ import pytest
 from pfi.adapters.dynamodb import DynamoTable
 from pfi.errors import Unavailable
 from pfi.journey.ports import Change, Put, Row
-from tests.contracts.emulator_fixture import aws, emulator  # noqa: F401
+from tests.contracts.emulator_fixture import aws, emulator  # noqa: F401 - fixtures
 from tests.doubles.memory import MemoryTable
 
 LATER = datetime(2027, 1, 1, tzinfo=UTC)

@@ -36,7 +36,7 @@ from pfi.adapters.s3 import S3Store
 from pfi.journey.ledger import Ledger
 from tests.contracts.emulator_fixture import eventually
 from tests.docs.pages import ROOT, section
-from tests.journeys.authority import Authority, authority, next_update, other_key  # noqa: F401
+from tests.journeys.authority import Authority, authority, next_update, other_key  # noqa: F401 - fixtures
 from tests.journeys.belongings import KINDS, PARTS, belongings
 
 pytestmark = pytest.mark.xdist_group("operations")
@@ -343,7 +343,7 @@ def left_by_us(account: Account) -> dict[str, set[str]]:
     return {kind: names for kind, names in found.items() if names}
 
 
-def test_the_daily_function_renews_a_list_and_never_takes_a_forged_one(installed, authority):  # noqa: F811
+def test_the_daily_function_renews_a_list_and_never_takes_a_forged_one(installed, authority):  # noqa: F811 - a fixture
     text = installed.toml.read_text()
     published = installed.folder / "crl.toml"
     published.write_text(text.replace("crl_urls = []  # à", f'crl_urls = ["{authority}"]  # à'))

@@ -14,7 +14,8 @@ from itertools import count
 from typing import Any
 
 from pfi.errors import OutcomeUnknown, Unavailable
-from pfi.journey import collect, forward, hold, identification, match, parse, push, review
+from pfi.journey import collect, forward, hold, identification, match, push, review
+from pfi.journey import onward as onwards
 from pfi.journey.chains import Chain, Turn, turn
 from pfi.journey.entry import Entry
 from pfi.journey.forward import _Forward
@@ -87,7 +88,7 @@ def a_repeated_job_sends_nothing_onward() -> list[tuple[Any, str, Any]]:
         if not isinstance(documents, list):  # a list is what a repeated job reads
             send_onward(mail, documents, ports)
 
-    return [(match, "send_onward", onward), (parse, "send_onward", onward)]
+    return [(onwards, "send_onward", onward)]
 
 
 @bug("child accepted", "accepted twice")

@@ -38,7 +38,7 @@ from pfi.journey.keys import (
     version_of,
 )
 from pfi.journey.ledger import Ledger, Versioned
-from pfi.journey.onward import send_onward
+from pfi.journey.onward import repeated, send_onward
 from pfi.journey.outcome import Digest, Fact, Log, Outcome
 from pfi.journey.ports import Change, Ports, Put
 from pfi.journey.records import DocumentFacts, DocumentRecord, Dossier, MailRecord, MailState
@@ -61,7 +61,7 @@ def match(work: Job | ReadMail, ports: Ports) -> Outcome:
     if known is None:
         raise Unavailable(Reason.STORE_UNAVAILABLE)
     if known.record.state not in _UNDECIDED:
-        return _repeated(known.record, ledger, ports)
+        return repeated(known.record, ledger, ports)
     mailbox, key = _mailbox(known.record.mailbox, ports), known.record.dossier_key
     found = _Match(key, ports.store.dossier(key), mailbox, ledger, ports)
     return found.one_by_one(known, found.decisions())
@@ -72,12 +72,6 @@ def _mailbox(name: str, ports: Ports) -> MailboxSettings:
     if mailbox is None:
         raise Misconfigured(Reason.SETTING_MISSING)
     return mailbox
-
-
-def _repeated(record: MailRecord, ledger: Ledger, ports: Ports) -> Outcome:
-    documents = [each.record for each in ledger.documents(record.mail)]
-    send_onward(record, documents, ports)
-    return Outcome(Log.MAIL_REPEATED, {"mail": Digest(record.mail)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +93,7 @@ class _Match:
         if known is None:
             raise Unavailable(Reason.STORE_UNAVAILABLE)
         if known.record.state not in _UNDECIDED:
-            return _repeated(known.record, self.ledger, self.ports)
+            return repeated(known.record, self.ledger, self.ports)
         return self.one_by_one(known, decisions)
 
     def _row(self, work: ReadMail) -> Versioned[MailRecord] | None:
@@ -132,12 +126,11 @@ class _Match:
         usual = MailRecord(
             mail=work.seal, mailbox=work.mailbox, key=self.dossier.key, received_at=arrived_at
         )
-        mail = replace(usual, **self._decided(None))
+        decided = self._decided(None)
+        mail = replace(usual, **decided)
         records = self._records(mail, decisions, refused=None)
         same = same_mail(self.mailbox, self.dossier)
-        writes: list[Put | Change] = [
-            self.ledger.mail_change(mail, usual.state, *self._decided(None))
-        ]
+        writes: list[Put | Change] = [self.ledger.mail_change(mail, usual.state, *decided)]
         writes += [self.ledger.claim_put(same, mail.mail)] if same else []
         for record, facts in zip(records, self.dossier.documents, strict=True):
             joined = self._joined(Chain(), mail, record.number, facts)

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 
 from pfi.journey.jobs import Job
+from pfi.journey.ledger import Ledger
+from pfi.journey.outcome import Digest, Log, Outcome
 from pfi.journey.ports import Jobs, Ports
 from pfi.journey.records import DocumentRecord, MailRecord, MailState
 from pfi.names import Step
@@ -24,6 +26,13 @@ def send_onward(mail: MailRecord, documents: Iterable[DocumentRecord], ports: Po
         jobs.send(Step.PUSH, push_of(document), lane)
     if not waiting:
         jobs.send(Step.FORWARD, Job(mail.mail))
+
+
+def repeated(mail: MailRecord, ledger: Ledger, ports: Ports) -> Outcome:
+    """A job that was done before: the one that follows it is sent again."""
+    documents = [each.record for each in ledger.documents(mail.mail)]
+    send_onward(mail, documents, ports)
+    return Outcome(Log.MAIL_REPEATED, {"mail": Digest(mail.mail)})
 
 
 def push_of(document: DocumentRecord) -> Job:

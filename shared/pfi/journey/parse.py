@@ -14,7 +14,7 @@ from pfi.journey.counting import counted
 from pfi.journey.jobs import Job
 from pfi.journey.keys import dossier_key, message_digest
 from pfi.journey.ledger import Ledger, Versioned
-from pfi.journey.onward import send_onward
+from pfi.journey.onward import repeated
 from pfi.journey.outcome import Digest, Fact, Log, Outcome
 from pfi.journey.ports import Ports
 from pfi.journey.reading import Reading, read_mail
@@ -41,7 +41,7 @@ def parse(arrival: Arrival, ports: Ports) -> Outcome:
     reading = read_mail(raw, mailbox, ports.settings)
     dossier = replace(reading.dossier, key=arrival.key, arrived_at=stored_at)
     if dossier.route is None:
-        return _store(dossier, reading, dossier_key(mailbox.id, seal), seal, ports)
+        return _store(dossier, reading, mailbox.id, seal, ports)
     return _ended(dossier, seal, mailbox, ports)
 
 
@@ -55,14 +55,14 @@ def _ledger(ports: Ports) -> Ledger:
     return Ledger(ports.table, ports.now, ports.settings.ledger_days)
 
 
-def _store(dossier: Dossier, reading: Reading, key: str, seal: str, ports: Ports) -> Outcome:
+def _store(dossier: Dossier, reading: Reading, mailbox: str, seal: str, ports: Ports) -> Outcome:
     """The dossier is the job of `match`. One that is there already was announced; it is written
     anew only while nothing was decided by it."""
+    key = dossier_key(mailbox, seal)
     if not ports.store.put_dossier(key, dossier, reading.contents):
-        mailbox = key.split("/")[2]
         _, known = _ledger(ports).mail_of(mailbox, seal)
         if known is not None and known.record.state is not MailState.RECEIVED:
-            return _repeated(known.record, ports)
+            return repeated(known.record, _ledger(ports), ports)
         ports.store.put_dossier(key, dossier, reading.contents, anew=True)
     if dossier.reason is None:
         facts: dict[str, Fact] = {"mail": Digest(seal), "documents": len(dossier.documents)}
@@ -70,17 +70,11 @@ def _store(dossier: Dossier, reading: Reading, key: str, seal: str, ports: Ports
     return Outcome(Log.MAIL_NOT_READ, {"mail": Digest(seal), "reason": Reason(dossier.reason)})
 
 
-def _repeated(record: MailRecord, ports: Ports) -> Outcome:
-    documents = [each.record for each in _ledger(ports).documents(record.mail)]
-    send_onward(record, documents, ports)
-    return Outcome(Log.MAIL_REPEATED, {"mail": Digest(record.mail)})
-
-
 def _ended(dossier: Dossier, seal: str, mailbox: MailboxSettings, ports: Ports) -> Outcome:
     ledger = _ledger(ports)
     mail, known = ledger.mail_of(mailbox.id, seal)
     if known is not None and known.record.state is not MailState.RECEIVED:
-        return _repeated(known.record, ports)
+        return repeated(known.record, _ledger(ports), ports)
     if known is None:
         fresh = MailRecord(mail=mail, mailbox=mailbox.id, key=dossier.key, received_at=ports.now())
         known = Versioned(fresh, None)
