@@ -18,6 +18,8 @@ from pfi.names import Event, Integration, Route
 QUICK: Final = ("parse", "match")
 """Functions that are done too soon to be caught at a given line: killed at any moment."""
 OUTAGE_S: Final = 4.0
+TRY_S: Final = 10.0
+"""A try in vain is over by then, and the ledger as before it."""
 SAVED_WITHIN_S: Final = 60.0
 """A restart that loses nothing must save all; on a busy machine that takes a while."""
 
@@ -189,7 +191,10 @@ def _dpi_outage(waiting: int, bench: Bench, sender: Sender, act: Act) -> None:
     dpi.present(bench.laptop.pki.server_context(REVOKED_SERVER))
     dpi.start()
     refused = bench.until(lambda: dpi.broken_off >= 2)
-    kept = sum(_untouched(bench, letter) for letter in act.letters)
+    kept = sum(
+        bench.until(lambda found=letter: _untouched(bench, found), TRY_S)  # type: ignore[misc]
+        for letter in act.letters
+    )
     act.times = 1 + refused
     act.remark = f"{kept}/{len(act.letters)} intacts pendant la panne"
     dpi.stop()
@@ -208,7 +213,8 @@ def _waves(sender: Sender, waiting: int) -> Iterator[Sequence[Letter]]:
 
 
 def _untouched(bench: Bench, letter: Letter) -> bool:
-    """Decided, still to be sent, and never sent."""
+    """Decided, still to be sent, and never sent: between two tries, since the ledger says `sent`
+    for as long as one lasts. What was consumed never comes back to that."""
     found = bench.documents(letter)
     return bool(found) and all(
         each.integration is Integration.WAITING and each.sends == 0 for each in found
