@@ -30,6 +30,24 @@ _COLUMNS: Final = (
     ("suppr.", "deletions"),
 )
 
+_TITLES: Final = {
+    "domain": "domaine",
+    "mails": "courriels",
+    "integrated": "intégrés",
+    "under_way": "en cours",
+    "duplicates": "doublons",
+    "without_archive": "sans archive",
+    "mdn_asked": "MDN demandés",
+    "documents": "documents",
+    "with_ins": "documents avec INS",
+    "usable": "identités complètes",
+    "replacements": "remplacements",
+    "deletions": "suppressions",
+    "archive_faults": "archives fautives",
+    "share": "part intégrée",
+}
+"""Columns of the spreadsheet; `--json` keeps the names of the fields."""
+
 
 def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     """Declare the command."""
@@ -82,12 +100,17 @@ def record(card: Card) -> dict[str, Any]:
 def _csv(cards: Sequence[Card]) -> None:
     """One line per domain, one column per code that occurs."""
     codes = sorted({code for card in cards for code in card.faults})
-    plain = [name for name in record(Card("")) if name != "faults"]
     writer = csv.writer(sys.stdout, delimiter=";", lineterminator="\n")
-    writer.writerow([*plain, *codes])
+    writer.writerow([*_TITLES.values(), *codes])
     for card in cards:
         counts = record(card)
-        writer.writerow([*(counts[n] for n in plain), *(card.faults[code] for code in codes)])
+        counted = (_cell(counts[name]) for name in _TITLES)
+        writer.writerow([*counted, *(card.faults[code] for code in codes)])
+
+
+def _cell(value: Any) -> Any:
+    """French spreadsheets read a decimal comma."""
+    return str(value).replace(".", ",") if isinstance(value, float) else value
 
 
 def table(cards: Sequence[Card], month: Month) -> Iterator[str]:

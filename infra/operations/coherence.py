@@ -26,6 +26,7 @@ from infra.operations.hospital_file import (
     text_of,
 )
 from infra.operations.pacing import pacing
+from infra.operations.placeholders import placeholders
 from infra.operations.positions import Path as Place
 from pfi.edge.settings import dump_settings
 from pfi.journey.grace import LONGEST
@@ -94,6 +95,7 @@ def findings(hospital: Hospital) -> Iterator[Finding]:
     yield from _grace(hospital)
     yield from _network(hospital)
     yield from feeding(hospital)
+    yield from placeholders(hospital)
     if (size := len(dump_settings(hospital.settings).encode())) > PARAMETER_BYTES:
         yield Finding((), f"les paramètres font {size} octets ; SSM en accepte {PARAMETER_BYTES}")
 

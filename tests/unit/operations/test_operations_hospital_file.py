@@ -110,6 +110,36 @@ def test_warnings_do_not_refuse():
     assert "l'expéditeur recevra une réponse" in told
 
 
+@pytest.mark.parametrize(
+    "key",
+    ["mailboxes[1].address", "dpis[2].host", "network.imap", "feeds[1].client_certificates",
+     "endpoint.certificate", "operator.imap_host", "alarms.addresses", "establishments[2].id"],
+)  # fmt: skip
+def test_what_is_left_of_the_model_is_told_and_refused_in_production(key):
+    told = [each.shown("h") for each in review(GOOD).warnings]
+    assert any(f" {key} : valeur du modèle" in each for each in told)
+    live = GOOD.replace('"test" ', '"production" ').replace('"pfi-test"', '"pfi"')
+    assert any(f" {key} : valeur du modèle" in each for each in refused(live))
+
+
+def test_no_value_of_a_hospital_is_taken_for_one_of_the_model():
+    text = GOOD
+    replaced = {
+        "exemple": "meaux",
+        "EXEMPLE": "MEAUX",
+        "Exemple": "Meaux",
+        ".operateur.": ".edition.",
+        "198.51.100.": "100.64.51.",
+        "203.0.113.": "100.64.52.",
+        "111122223333": "123456789012",
+        "0" * 64: "5e" * 32,
+        'product_reference = ""': 'product_reference = "PFI-1"',
+    }
+    for invented, real in replaced.items():
+        text = text.replace(invented, real)
+    assert review(text).warnings == ()
+
+
 def test_positions_see_through_strings_and_arrays():
     text = 'a = """\n[x]\nb = 1\n"""\nc = [\n  "d = 1", # [\n]\n[[t]]\nk = 1\n[[t]]\n[t.u]\nv = 2\n'
     found = Positions.of(text)

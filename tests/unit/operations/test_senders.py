@@ -128,7 +128,9 @@ def test_json_and_csv_hold_the_same_counts(cards, capsys):
     command._csv(list(cards.values()))
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out), delimiter=";"))
     plain = json.loads(json.dumps([command.record(card) for card in cards.values()]))
-    assert [row["mails"] for row in rows] == [str(each["mails"]) for each in plain]
+    assert [row["courriels"] for row in rows] == [str(each["mails"]) for each in plain]
+    assert rows[0]["part intégrée"] == "0,2"
+    assert set(command._TITLES) == set(plain[0]) - {"faults"}
     assert rows[0]["903"] == "1"
     assert rows[1]["903"] == "0"
 
