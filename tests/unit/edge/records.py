@@ -108,7 +108,7 @@ def listen(step: Step) -> io.StringIO:
     out = io.StringIO()
     for handler in logging.getLogger(step.value).handlers:
         if isinstance(handler, logging.StreamHandler):
-            handler.setStream(out)
+            handler.stream = out  # setStream would flush what another test's capture has closed
     return out
 
 
