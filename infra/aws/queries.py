@@ -62,7 +62,7 @@ QUERIES: Final[Mapping[str, Query]] = {
     "05-retries-by-step": Query(
         ALL,
         (
-            "filter code = 'JOB_RETRIED' or code = 'MAILBOX_FAILED'",
+            "filter code = 'JOB_RETRIED' or code = 'MAILBOX_FAILED' or code = 'MAIL_NOT_MOVED'",
             "stats count(*) as retries by service, reason, peer_code",
             "sort retries desc",
         ),

@@ -6,27 +6,30 @@ poll. The arrival of the bytes in the store is the event that starts the journey
 
 What is known of a mail's place is asked only when it matters: a commit finds out that its place is
 taken. After a poll that did not end well each mail is looked up, and each try is written down
-before it is made, so that one that kills the collector is set aside at last.
+before it is made, so that one that kills the collector is set aside at last. A mail that is
+committed and cannot be moved takes nobody's turn, and counts as a failed try in each poll.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from pfi.errors import Unavailable
 from pfi.journey.jobs import Job
-from pfi.journey.keys import dossier_key
+from pfi.journey.keys import dossier_key, place_key
 from pfi.journey.ledger import Lease, Ledger, Place, Versioned
 from pfi.journey.outcome import Digest, Fact, Log, Metric, Outcome
-from pfi.journey.ports import Mailbox, MailGone, Ports, Put
+from pfi.journey.ports import Mailbox, MailGone, Ports
 from pfi.journey.records import MailRecord, MailState
 from pfi.journey.settings import MailboxSettings
 from pfi.names import Reason, Route, Step
 
 _LOOKED_UP: Final = 4
-"""How many times `mails_per_run` of a long list are looked up."""
+"""How many times `mails_per_run` of a long list are looked up, committed ones not counted."""
+_TOGETHER: Final = 100
+"""Places that are looked up in one call."""
 _ALONE: Final = 20
 """How many times more patience a mail gets when none other shows that mailbox and store work."""
 _COMMITS: Final = 5
@@ -68,7 +71,7 @@ def by_age(ports: Ports) -> list[tuple[MailboxSettings, float]]:
 
 @dataclass(frozen=True, slots=True)
 class _Poll:
-    """`warned`: the poll before did not end well. `unfiled`: committed, and seen in INBOX after."""
+    """`warned`: the poll before did not end well. `unfiled`: dealt with, and in INBOX still."""
 
     mailbox: MailboxSettings
     session: Mailbox
@@ -78,45 +81,61 @@ class _Poll:
     unfiled: set[int] = field(default_factory=set)
 
     def run(self) -> Iterator[Outcome]:
-        operator = self.ports.settings.operator
-        deadline = self.ports.now() + timedelta(seconds=operator.run_budget_s)
+        budget = timedelta(seconds=self.ports.settings.operator.run_budget_s)
+        started = self.ports.now()
         collected = 0
-        for waiting in self._waiting()[: operator.mails_per_run]:
-            if self.ports.now() > deadline:
+        for waiting in self._waiting(started + budget / 2):
+            if self.ports.now() > started + budget:
                 break
             outcome = self._one(waiting, proven=collected > 0)
             if outcome is not None:
                 collected += outcome.log is Log.MAIL_COLLECTED
                 yield outcome
         counts = {Metric.MAILS_COLLECTED: float(collected)}
+        if self.unfiled:  # where it lasts, the alarm of a step that fails without a pause rings
+            counts[Metric.STEP_ERRORS] = float(len(self.unfiled))
         yield Outcome(Log.MAILBOX_POLLED, {"collected": collected}, counts)
 
-    def _waiting(self) -> list[_Waiting]:
-        """Mails least often tried first, so that one that kills the session blocks nobody.
+    def _waiting(self, until: datetime) -> list[_Waiting]:
+        """Mails least often tried first, so that one that kills the session blocks nobody; those
+        that are committed and only have to be moved come last, and take no other's turn.
 
         Only the head of a long list is looked up: a backlog must not eat the time of the run.
         """
-        head = self.session.listing()[: _LOOKED_UP * self.ports.settings.operator.mails_per_run]
-        waiting = [_Waiting(uid, size, self._known(uid)) for uid, size in head]
-        return sorted(waiting, key=lambda each: (each.known.record.tries, each.uid))
+        most = self.ports.settings.operator.mails_per_run
+        waiting: list[_Waiting] = []
+        committed: list[_Waiting] = []
+        for each in self._listed():
+            (waiting if each.known.record.mail is None else committed).append(each)
+            if len(waiting) == _LOOKED_UP * most or self.ports.now() > until:
+                break
+        self.unfiled.update(each.uid for each in committed)
+        waiting.sort(key=lambda each: (each.known.record.tries, each.uid))
+        return waiting[:most] + committed
 
-    def _known(self, uid: int) -> Versioned[Place]:
-        """What is known of its place, which after a good poll is nothing."""
+    def _listed(self) -> Iterator[_Waiting]:
+        """The mails in uid order, with what is known of their places."""
+        listing = self.session.listing()
+        for start in range(0, len(listing), _TOGETHER):
+            some = listing[start : start + _TOGETHER]
+            for (uid, size), known in zip(some, self._known(some), strict=True):
+                yield _Waiting(uid, size, known)
+
+    def _known(self, some: Sequence[tuple[int, int]]) -> Iterable[Versioned[Place]]:
+        """What is known of their places, which after a good poll is nothing."""
         if not self.warned:
-            return Versioned(Place(), None)
-        return self._looked_up(uid)
+            return [Versioned(Place(), None)] * len(some)
+        return self.ledger.places(self._place(uid, size) for uid, size in some)
 
-    def _looked_up(self, uid: int) -> Versioned[Place]:
-        return self.ledger.place(self.mailbox.id, self.session.uid_validity, uid)
+    def _place(self, uid: int, size: int) -> tuple[str, str]:
+        host = self.ports.settings.operator.imap_host
+        return place_key(self.mailbox, host, self.session.uid_validity, uid, size)
 
     def _one(self, waiting: _Waiting, *, proven: bool) -> Outcome | None:
-        operator = self.ports.settings.operator
         place = waiting.known.record
         try:
             if place.mail is not None:
-                self.session.move(waiting.uid, operator.processed_folder)
-                self.unfiled.add(waiting.uid)  # only a poll that sees it no more proves the move
-                return Outcome(Log.MAIL_SEEN, {"mail": Digest(place.mail)})
+                return self._moved(waiting.uid, place.mail)
             if waiting.size > self.ports.settings.limits.mail_bytes:
                 return self._set_aside(waiting, Reason.MAIL_TOO_LARGE)
             if self._hopeless(place, proven=proven):
@@ -131,6 +150,13 @@ class _Poll:
         attempts = self.ports.settings.operator.fetch_attempts
         return place.tries >= (attempts if proven else attempts * _ALONE)
 
+    def _moved(self, uid: int, mail: str) -> Outcome:
+        """Whatever the server says, only a poll that sees it no more proves the move."""
+        if self._file(uid, self.ports.settings.operator.processed_folder):
+            return Outcome(Log.MAIL_SEEN, {"mail": Digest(mail)})
+        reason = Reason.MAILBOX_UNAVAILABLE
+        return Outcome(Log.MAIL_NOT_MOVED, {"mail": Digest(mail), "reason": reason})
+
     def _take(self, waiting: _Waiting) -> Outcome | None:
         tried = self._tried(waiting) if self.warned else waiting.known
         if tried is None:
@@ -139,25 +165,27 @@ class _Poll:
         seal = hashlib.sha256(raw).hexdigest()
         key = self.ports.store.put_mail(self.mailbox.id, seal, raw)
         mail, fresh = self._commit(waiting, tried, seal, key)
-        self._file(waiting.uid)
+        self._file(waiting.uid, self.ports.settings.operator.processed_folder)
         facts: dict[str, Fact] = {"mail": Digest(mail)}
         if not fresh:
             self.unfiled.add(waiting.uid)  # the mailbox kept it: the next poll looks before
             return Outcome(Log.MAIL_SEEN, facts)
         return Outcome(Log.MAIL_COLLECTED, {**facts, "bytes": len(raw)})
 
-    def _file(self, uid: int) -> None:
-        """Committed: should it stay, the next poll only moves it."""
+    def _file(self, uid: int, folder: str) -> bool:
+        """Dealt with: should it stay, the others go on, and the next poll tries again."""
         try:
-            self.session.move(uid, self.ports.settings.operator.processed_folder)
+            self.session.move(uid, folder)
         except Unavailable:
             self.unfiled.add(uid)
+            return False
+        return True
 
     def _tried(self, waiting: _Waiting) -> Versioned[Place] | None:
         """Count the attempt before it: a mail that kills the collector is set aside at last."""
         place = Place(waiting.known.record.tries + 1)
-        revision = waiting.known.revision
-        if not self.ledger.write(self._place_put(waiting.uid, place, revision)):
+        key, revision = self._place(waiting.uid, waiting.size), waiting.known.revision
+        if not self.ledger.write(self.ledger.place_put(key, place, revision)):
             return None
         return Versioned(place, (revision or 0) + 1)
 
@@ -169,16 +197,17 @@ class _Poll:
         are, the bytes being its event. False: another poll had committed this very place."""
         arrived = _arrived(seal, self.mailbox.id, key, self.ports)
         known: Versioned[MailRecord] | None = None
+        where = self._place(waiting.uid, waiting.size)
         mail, place = seal, tried
         for _ in range(_COMMITS):
             record = replace(known.record if known else arrived, mail=mail)
             record = replace(record, copies=record.copies + 1)
             put = self.ledger.mail_put(record, known.revision if known else None)
             seen = replace(place.record, mail=seal)
-            if self.ledger.write(put, self._place_put(waiting.uid, seen, place.revision)):
+            if self.ledger.write(put, self.ledger.place_put(where, seen, place.revision)):
                 return mail, True
             mail, known = self.ledger.mail_of(self.mailbox.id, seal)
-            place = self._looked_up(waiting.uid)
+            place = self.ledger.place(where)
             if place.record.mail is not None:
                 return mail, False
         raise Unavailable(Reason.STORE_UNAVAILABLE)
@@ -200,12 +229,8 @@ class _Poll:
         )
         self.ports.jobs.to_review(Step.PARSE, Job(mail), reason)
         self.ledger.write(self.ledger.mail_put(record, None))
-        self.session.move(waiting.uid, self.ports.settings.operator.set_aside_folder)
+        self._file(waiting.uid, self.ports.settings.operator.set_aside_folder)
         return Outcome(Log.MAIL_SET_ASIDE, {"mail": Digest(mail), "reason": reason})
-
-    def _place_put(self, uid: int, place: Place, revision: int | None) -> Put:
-        validity = self.session.uid_validity
-        return self.ledger.place_put(self.mailbox.id, validity, uid, place, revision)
 
 
 def _arrived(mail: str, mailbox: str, key: str, ports: Ports) -> MailRecord:

@@ -56,7 +56,7 @@ class Book:
             case "REVIEW":
                 self._review(subject, row, written)
             case "PLACE" if row.data["mail"]:
-                self.places[subject, row.data["mail"]] += 1
+                self.places[subject.partition("#")[0], row.data["mail"]] += 1
                 self.named.append((row.data["mail"], written))
             case "SAME" | "OUT":
                 (self.same if kind == "SAME" else self.out)[row.data["mail"]] += 1

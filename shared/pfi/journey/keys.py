@@ -43,6 +43,16 @@ def document_key(dossier: str, number: int) -> str:
     return f"{folder_of(dossier)}{number:04}.xml"
 
 
+def place_key(
+    mailbox: MailboxSettings, imap_host: str, uid_validity: int, uid: int, size: int
+) -> tuple[str, str]:
+    """The row of one mail's place in the mailbox. UIDVALIDITY and UID name a mail within one
+    account only (RFC 3501 §2.3.1.1), and a restored server may give them anew: another operator,
+    address or RFC822.SIZE is another place, and what lies there is unknown until it is read."""
+    account = digest("account", imap_host.lower(), mailbox.address.lower())
+    return f"PLACE#{mailbox.id}#{account}", f"{uid_validity}#{uid}#{size}"
+
+
 def same_mail(mailbox: MailboxSettings, dossier: Dossier) -> str:
     """Message-ID + archive in one mailbox: the identity of a mail for its sender (Q-29).
 

@@ -5,12 +5,12 @@ at once, cannot both advance a state. Nothing is ever "put if absent, then sent"
 whose state has already advanced sends its downstream message again (design §1).
 
 Partitions: ``MAIL#<digest>`` (the mail and its documents), ``CHAIN#<digest>`` (every mail that
-carries one document identifier), ``PLACE#<mailbox>`` (what was seen in the mailbox),
+carries one document identifier), ``PLACE#<mailbox>#<digest>`` (what was seen in the account),
 ``SAME#<digest>`` (Message-ID + archive), ``OUT#<digest>`` (mails that we sent), ``REVIEW#…``.
 Keys are digests, numbers and configured ids.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -40,7 +40,7 @@ class Versioned(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is known of one UID of a mailbox: how often tried, and the digest once committed."""
+    """What is known of one mail in its mailbox: how often tried, and the digest once committed."""
 
     tries: int = 0
     mail: str | None = None
@@ -164,19 +164,17 @@ class Ledger:
 
     # mailbox places and leases (mail-edge §4.1)
 
-    def place(self, mailbox: str, uid_validity: int, uid: int) -> Versioned[Place]:
-        """What is known of one UID."""
-        row = self.table.get(f"PLACE#{mailbox}", f"{uid_validity}#{uid}")
-        if row is None:
-            return Versioned(Place(), None)
-        return Versioned(Place(row.data["tries"], row.data["mail"]), row.revision)
+    def place(self, key: tuple[str, str]) -> Versioned[Place]:
+        """What is known of one place (`keys.place_key`)."""
+        return _versioned_place(self.table.get(*key))
 
-    def place_put(
-        self, mailbox: str, uid_validity: int, uid: int, place: Place, revision: int | None
-    ) -> Put:
+    def places(self, keys: Iterable[tuple[str, str]]) -> Iterator[Versioned[Place]]:
+        """What is known of some places, at most 100, in one call."""
+        yield from map(_versioned_place, self.table.get_all(*keys))
+
+    def place_put(self, key: tuple[str, str], place: Place, revision: int | None) -> Put:
         """The write of a place."""
-        data = {"tries": place.tries, "mail": place.mail}
-        return self._put(f"PLACE#{mailbox}", f"{uid_validity}#{uid}", data, revision)
+        return self._put(*key, {"tries": place.tries, "mail": place.mail}, revision)
 
     def lease(self, mailbox: str, owner: str, seconds: float) -> Lease:
         """Take the mailbox for a while. Of a poll that died no row says that it ended well."""
@@ -346,6 +344,12 @@ def review_of_row(row: Row) -> ReviewItem:
 
 def _revision(row: Row | None) -> int | None:
     return None if row is None else row.revision
+
+
+def _versioned_place(row: Row | None) -> Versioned[Place]:
+    if row is None:
+        return Versioned(Place(), None)
+    return Versioned(Place(row.data["tries"], row.data["mail"]), row.revision)
 
 
 def _versioned_chain(row: Row | None) -> Versioned[Chain]:

@@ -20,6 +20,7 @@ class Log(Enum):
     MAILBOX_FAILED = ("ERROR", "mailbox could not be polled")
     MAIL_COLLECTED = ("INFO", "mail stored, committed and moved")
     MAIL_SEEN = ("INFO", "mail already committed, only moved")
+    MAIL_NOT_MOVED = ("WARNING", "mail already committed, its mailbox does not let it go")
     MAIL_SET_ASIDE = ("WARNING", "mail set aside in the mailbox, needs a person")
     MAIL_READ = ("INFO", "mail read, documents found")
     MAIL_NOT_READ = ("INFO", "mail cannot be integrated, goes to a person")

@@ -8,7 +8,8 @@ import pytest
 
 from pfi.errors import Unavailable
 from pfi.journey.collect import collect
-from pfi.journey.ledger import Lease, Ledger
+from pfi.journey.keys import place_key
+from pfi.journey.ledger import Lease, Ledger, Place
 from pfi.journey.outcome import Log
 from pfi.journey.records import MailState
 from pfi.names import Reason, Route
@@ -30,10 +31,16 @@ def drive(settings=HOSPITAL):
     return Drive(settings, table=MeddlingTable())
 
 
+def place_of(uid, raw=RAW):
+    """Where a mail lies in the mailbox of this account."""
+    return place_key(HOSPITAL.mailboxes[0], HOSPITAL.operator.imap_host, 1, uid, len(raw))
+
+
 def places(one):
     """What the ledger says of each place, and what was asked of places."""
     told = {sk: row.data for (pk, sk), row in one.ports.table.rows.items() if "PLACE#" in pk}
-    return told, [each for each in one.ports.table.asked("get") if "PLACE#" in each[0]]
+    asked = one.ports.table.asked("get") + one.ports.table.asked("get_all")
+    return told, [each for each in asked if "PLACE#" in each[0]]
 
 
 def logs(one):
@@ -79,7 +86,7 @@ def test_the_mail_and_its_place_are_committed_in_one_transaction_after_the_bytes
     one.collect()
     stored, partitions = commit
     assert stored == [f"incoming/app/{seal_of(RAW)}.eml"]
-    assert sorted(partitions) == [f"MAIL#{seal_of(RAW)}", "PLACE#app"]
+    assert sorted(partitions) == [f"MAIL#{seal_of(RAW)}", place_of(1)[0]]
     found = one.mail(seal_of(RAW))
     assert (found.copies, found.dossier) == (1, f"documents/{seal_of(RAW)}/app/dossier.json")
 
@@ -160,7 +167,7 @@ def test_a_poll_that_died_makes_the_next_one_look_up_and_count_its_tries_before_
     told, asked = places(one)
     assert (list(told.values()), len(asked)) == ([{"tries": 1, "mail": None}], 1)
     assert logs(one) == [Log.MAIL_COLLECTED]
-    assert places(one)[0] == {"1#1": {"tries": 2, "mail": seal_of(RAW)}}
+    assert places(one)[0] == {place_of(1)[1]: {"tries": 2, "mail": seal_of(RAW)}}
 
 
 def test_a_poll_whose_mailbox_failed_makes_the_next_one_look_up_and_that_one_the_last():
@@ -225,16 +232,12 @@ def test_a_try_that_cannot_be_written_down_is_not_made():
     one.ports.inbox.fetches = 0
 
     def another_polls():
-        one.ledger.write(one.ledger.place_put("app", 1, 1, _tried(), None))
+        one.ledger.write(one.ledger.place_put(place_of(1), Place(), None))
 
     one.ports.table.meddle(4, another_polls)  # before the try is written: lease ×2, place
     one.collect()
     assert one.ports.table.meddled
     assert one.ports.inbox.fetches == 0
-
-
-def _tried():
-    return Drive().ledger.place("app", 1, 1).record
 
 
 def test_a_commit_whose_place_was_taken_meanwhile_counts_no_second_copy():
@@ -258,9 +261,9 @@ def test_a_commit_whose_place_was_taken_meanwhile_counts_no_second_copy():
 def test_a_place_that_was_tried_but_not_committed_is_committed_with_its_tries():
     one = drive()
     one.ports.inbox.deliver(RAW)
-    one.ledger.write(one.ledger.place_put("app", 1, 1, replace(_tried(), tries=2), None))
+    one.ledger.write(one.ledger.place_put(place_of(1), Place(tries=2), None))
     assert logs(one) == [Log.MAIL_COLLECTED]
-    assert places(one)[0] == {"1#1": {"tries": 2, "mail": seal_of(RAW)}}
+    assert places(one)[0] == {place_of(1)[1]: {"tries": 2, "mail": seal_of(RAW)}}
     assert one.mail(seal_of(RAW)).copies == 1
 
 
