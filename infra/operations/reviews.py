@@ -1,11 +1,12 @@
 """The manual review of an installation: what waits for a person, and what the person does with it.
 
 An item is first written « relance », still in the index, then its job is sent, then it leaves the
-index: a command stopped in between is seen in the list and may be repeated. Every act is a row of
-the partition ``JOURNAL#<mail>`` (not ``REVIEW#``, which holds the items alone).
+index: a command stopped in between is seen in the list and may be repeated. What one transaction
+cannot hold is written in several, documents with their chains first, the mail with its items last.
+Every act is a row of the partition ``JOURNAL#<mail>`` (not ``REVIEW#``: that holds items alone).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Final, Protocol
@@ -14,6 +15,7 @@ from pydantic import TypeAdapter
 
 from infra.operations.account import OperationRefused
 from infra.operations.redriving import Move, chain_change, move_of, step_of
+from infra.operations.transactions import Groups, transactions
 from pfi.errors import Unavailable
 from pfi.journey.chains import Chain
 from pfi.journey.jobs import Job
@@ -133,8 +135,11 @@ class Desk:
             seen = self._seen(mail)
             chosen = _chosen(seen.filed, step)
             planned, move = _planned(seen, chosen, checked=checked)
-            act = self._act("redrive", who, why, planned)
-            if self.ledger.write(*self._move_puts(seen, planned, move), self._act_put(mail, act)):
+            items = [self._item_put(each, REDRIVING) for each in planned]
+            act = self._act_put(mail, self._act("redrive", who, why, planned))
+            first = tuple(self._document_groups(seen.documents, move.documents))
+            moved = self._moved_put(seen, planned, move)
+            if self._written(first, items, [moved, act]):
                 self._send(move, self.settings.lane(seen.mail.record.mailbox))
                 self._leave(planned)
                 return tuple(each.item for each in planned)
@@ -145,11 +150,17 @@ class Desk:
         _signed(who, comment)
         for _ in range(MOST_TRIES):
             chosen = _chosen(self.of(mail), None)
-            puts = [self._item_put(each, CLOSED) for each in chosen]
-            act = self._act("close", who, comment, chosen)
-            if self.ledger.write(*puts, *self._given_up(mail, chosen), self._act_put(mail, act)):
+            items = [self._item_put(each, CLOSED) for each in chosen]
+            act = self._act_put(mail, self._act("close", who, comment, chosen))
+            first, ended = self._given_up(mail, chosen)
+            if self._written(first, items, [*ended, act]):
                 return tuple(each.item for each in chosen)
         raise OperationRefused("le courriel change sans cesse : recommencez")
+
+    def _written(self, first: Groups, items: Sequence[Put], last: Sequence[Put]) -> bool:
+        """False at the first transaction that finds something changed. What was written before it
+        stays; the items wait still, and the same act done again does the rest."""
+        return all(self.ledger.write(*each) for each in transactions(first, items, last))
 
     # redrive
 
@@ -173,35 +184,33 @@ class Desk:
             )
         return _Seen(known, self.ledger.documents(mail), self.of(mail))
 
-    def _move_puts(self, seen: "_Seen", planned: tuple[Filed, ...], move: Move) -> Iterator[Put]:
+    def _moved_put(self, seen: "_Seen", planned: tuple[Filed, ...], move: Move) -> Put:
         """A mail with other open items stays marked as in review."""
         sent = {each.row.sk for each in planned}
         left = any(each.waiting and each.row.sk not in sent for each in seen.filed)
         route = Route.REVIEW if left else None
         record = replace(seen.mail.record, **move.mail, review=left, route=route)
-        yield self.ledger.mail_put(record, seen.mail.revision)
-        yield from self._document_puts(seen.documents, move.documents)
-        yield from (self._item_put(each, REDRIVING) for each in planned)
+        return self.ledger.mail_put(record, seen.mail.revision)
 
-    def _document_puts(
+    def _document_groups(
         self, known: Documents, documents: Iterable[DocumentRecord]
-    ) -> Iterator[Put]:
-        """Documents with their links, one write for each chain."""
+    ) -> Iterator[list[Put]]:
+        """The documents of one chain with their links, for each chain."""
         revisions = {each.record.number: each.revision for each in known}
-        changes: dict[str, list[Callable[[Chain], Chain]]] = {}
+        chained: dict[str, list[DocumentRecord]] = {}
         for each in documents:
-            yield self.ledger.document_put(each, revisions[each.number])
-            changes.setdefault(each.chain, []).append(chain_change(each))
-        yield from self._chain_puts(changes)
+            chained.setdefault(each.chain, []).append(each)
+        for key, own in chained.items():
+            puts = [self.ledger.document_put(each, revisions[each.number]) for each in own]
+            yield [*puts, *self._chain_puts(key, map(chain_change, own))]
 
-    def _chain_puts(self, changes: dict[str, list[Callable[[Chain], Chain]]]) -> Iterator[Put]:
-        for key, wanted in changes.items():
-            known = self.ledger.chain(key)
-            chain = known.record
-            for change in wanted:
-                chain = change(chain)
-            if chain != known.record:
-                yield self.ledger.chain_put(key, chain, known.revision)
+    def _chain_puts(self, key: str, wanted: Iterable[Callable[[Chain], Chain]]) -> Iterator[Put]:
+        known = self.ledger.chain(key)
+        chain = known.record
+        for change in wanted:
+            chain = change(chain)
+        if chain != known.record:
+            yield self.ledger.chain_put(key, chain, known.revision)
 
     def _send(self, move: Move, lane: str) -> None:
         if move.arrival:
@@ -217,18 +226,18 @@ class Desk:
 
     # close
 
-    def _given_up(self, mail: str, chosen: tuple[Filed, ...]) -> Iterator[Put]:
+    def _given_up(
+        self, mail: str, chosen: tuple[Filed, ...]
+    ) -> tuple[tuple[list[Put], ...], list[Put]]:
         """A mail under way ends in review; what it held back in its chains may go on."""
         known = self.ledger.mail(mail)
         if known is None or known.record.state is MailState.SETTLED:
-            return
+            return (), []
         reason = chosen[0].item.reason
         documents = self.ledger.documents(mail)
         ended = tuple(self._ended(documents, chosen, reason))
-        if known.record.state is MailState.DECIDED:
-            yield from self._document_puts(documents, ended)
-        else:
-            yield from self._unread_links(known.record)
+        decided = known.record.state is MailState.DECIDED
+        links = self._document_groups(documents, ended) if decided else self._unread(known.record)
         failed = {leg: Leg.FAILED for leg in _LEGS if getattr(known.record, leg) is Leg.OWED}
         record = replace(
             known.record,
@@ -239,7 +248,7 @@ class Desk:
             settled_at=self.ledger.now(),
             **failed,  # type: ignore[arg-type]  # one value type for all fields
         )
-        yield self.ledger.mail_put(record, known.revision)
+        return tuple(links), [self.ledger.mail_put(record, known.revision)]
 
     def _ended(
         self, documents: Documents, chosen: tuple[Filed, ...], reason: str
@@ -257,7 +266,7 @@ class Desk:
             else:
                 yield replace(each, integration=Integration.NOT_OWED, reason=reason)
 
-    def _unread_links(self, mail: MailRecord) -> Iterator[Put]:
+    def _unread(self, mail: MailRecord) -> Iterator[list[Put]]:
         """Links that `match` made, of a mail that was never decided."""
         mailbox, dossier = self.settings.mailbox(mail.mailbox), self._dossier(mail)
         if mailbox is None or dossier is None:
@@ -266,7 +275,7 @@ class Desk:
         for number, facts in enumerate(dossier.documents, start=1):
             change = _released(f"{mail.mail}#{number:04}")
             changes.setdefault(chain_key(mailbox, facts.id), []).append(change)
-        yield from self._chain_puts(changes)
+        yield from (list(self._chain_puts(key, wanted)) for key, wanted in changes.items())
 
     def _dossier(self, mail: MailRecord) -> Dossier | None:
         """None of a mail that `match` never had in hand."""
