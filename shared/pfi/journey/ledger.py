@@ -253,15 +253,16 @@ class Ledger:
     # review
 
     def record_review(self, item: ReviewItem) -> bool:
-        """Record a job for review once; False when it is already open."""
-        key = review_key(item)
-        row = self.table.get(f"REVIEW#{item.mail}", key)
-        if row is not None and row.data["status"] == "open":
-            return False
+        """Record a job for review once; False when it is already open. A person's act on the same
+        item may come between."""
+        pk, key = f"REVIEW#{item.mail}", review_key(item)
         data = _reviews().dump_python(item, mode="json")
         index = (OPEN_REVIEWS, f"{item.recorded_at.isoformat()}#{item.mail}")
-        put = self._put(f"REVIEW#{item.mail}", key, data, _revision(row))
-        return self.write(replace(put, index=index))
+        while (row := self.table.get(pk, key)) is None or row.data["status"] != "open":
+            put = self._put(pk, key, data, _revision(row))
+            if self.write(replace(put, index=index)):
+                return True
+        return False
 
     def reviews(self, mail: str) -> tuple[ReviewItem, ...]:
         """Review items of one mail."""
