@@ -60,7 +60,7 @@ def a_mail_is_committed_before_it_is_stored() -> list[tuple[Any, str, Any]]:
         tried, raw, mail = _fetched(self, waiting)
         self._commit(waiting, tried, mail, f"incoming/{self.mailbox.id}/{mail}.eml")
         self.ports.store.put_mail(self.mailbox.id, mail, raw)
-        self._file(waiting.uid)
+        self._file(waiting.uid, self.ports.settings.operator.processed_folder)
 
     return [(collect._Poll, "_take", take)]
 
@@ -69,7 +69,7 @@ def a_mail_is_committed_before_it_is_stored() -> list[tuple[Any, str, Any]]:
 def a_mail_is_moved_before_it_is_committed() -> list[tuple[Any, str, Any]]:
     def take(self: Any, waiting: Any) -> None:
         tried, raw, mail = _fetched(self, waiting)
-        self._file(waiting.uid)
+        self._file(waiting.uid, self.ports.settings.operator.processed_folder)
         key = self.ports.store.put_mail(self.mailbox.id, mail, raw)
         self._commit(waiting, tried, mail, key)
 
