@@ -131,6 +131,13 @@ def test_a_mail_that_is_tried_many_times_counts_once():
     assert [each.route for each in found] == [Route.FORWARDED] * FORWARDS
 
 
+def test_a_worker_that_died_after_it_counted_finds_its_mail_counted():
+    ledger = Drive().ledger
+    assert all(ledger.may_forward(f"{n}", "archive", FALLBACK) for n in range(FORWARDS))
+    assert ledger.may_forward(f"{FORWARDS - 1}", "archive", FALLBACK.upper())
+    assert not ledger.may_forward(f"{FORWARDS}", "archive", FALLBACK)
+
+
 def test_a_person_may_send_on_what_was_thought_a_loop():
     drive = Drive()
     stopped = drive.process(*map(again, range(FORWARDS + 1)))[-1]
