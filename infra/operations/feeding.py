@@ -8,7 +8,8 @@ from typing import Final
 
 from infra.operations.findings import Finding
 from infra.operations.hospital_file import Hospital
-from pfi.journey.settings import FeedSettings, plain_fingerprint
+from infra.operations.positions import Path as Place
+from pfi.journey.settings import DpiSettings, FeedSettings, plain_fingerprint
 
 _ID: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 _AUTHORITY: Final = re.compile(r"[^|^~\\&\s]+&[0-2](\.(0|[1-9][0-9]*))+&ISO")
@@ -24,20 +25,50 @@ def feeding(hospital: Hospital) -> Iterator[Finding]:
     shown = [plain_fingerprint(c) for feed in hospital.feeds for c in feed.client_certificates]
     yield from _once(hospital, "client_certificates", shown)
     yield from _one_numbering(hospital)
+    yield from _one_meaning(hospital)
     yield from _endpoint(hospital)
 
 
 def _one_numbering(hospital: Hospital) -> Iterator[Finding]:
     """An establishment has one space of IPP: the same number of two authorities would be taken for
-    one person. The DPI that it sends to must mean the same numbers. The OID decides."""
-    meant = {each.id: each.ipp_authority for each in hospital.dpis}
-    known = {box.establishment: meant.get(box.dpi, "") for box in hospital.mailboxes}
-    for number, feed in enumerate(hospital.feeds):
-        first = known.get(feed.establishment) or feed.ipp_authority
-        known[feed.establishment] = first
-        if _oid(first) != _oid(feed.ipp_authority):
+    one person. Each DPI that it sends to must mean the same numbers. The OID decides."""
+    known: dict[str, str] = {}
+    for place, establishment, authority in (*_served(hospital), *_fed(hospital)):
+        first = known.setdefault(establishment, authority)
+        if _oid(first) != _oid(authority):
             sentence = f"une autre autorité, « {first} », numérote déjà cet établissement"
-            yield Finding(("feeds", number, "ipp_authority"), sentence)
+            yield Finding((*place, "ipp_authority"), sentence)
+
+
+def _served(hospital: Hospital) -> Iterator[tuple[Place, str, str]]:
+    """Which authority a DPI means for which establishment, each pair once."""
+    for number, dpi in enumerate(hospital.dpis):
+        for each in _establishments_of(hospital, dpi) if dpi.ipp_authority else ():
+            yield ("dpis", number), each, dpi.ipp_authority
+
+
+def _fed(hospital: Hospital) -> Iterator[tuple[Place, str, str]]:
+    for number, feed in enumerate(hospital.feeds):
+        yield ("feeds", number), feed.establishment, feed.ipp_authority
+
+
+def _establishments_of(hospital: Hospital, dpi: DpiSettings) -> list[str]:
+    return list(dict.fromkeys(b.establishment for b in hospital.mailboxes if b.dpi == dpi.id))
+
+
+def _one_meaning(hospital: Hospital) -> Iterator[Finding]:
+    """Patient bases are kept apart by establishment: under one authority a DPI would take the same
+    number in two of them for one person. Unless the feeds of each say that they number together."""
+    fed = [(feed.establishment, _oid(feed.ipp_authority)) for feed in hospital.feeds]
+    for number, dpi in enumerate(hospital.dpis):
+        numbers, served = dpi.add_local_ipp or dpi.ipp_authority, _establishments_of(hospital, dpi)
+        together = all((each, _oid(dpi.ipp_authority)) in fed for each in served)
+        if numbers and len(served) > 1 and not together:
+            sentence = (
+                "plusieurs établissements envoient à ce DPI, et rien ne dit qu'ils ont les mêmes "
+                "IPP : un DPI par établissement, ou pour chacun un [[feeds]] de cette autorité"
+            )
+            yield Finding(("dpis", number, "ipp_authority"), sentence)
 
 
 def _oid(authority: str) -> str:

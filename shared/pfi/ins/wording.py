@@ -74,6 +74,8 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.UNEXPECTED: "Erreur inattendue",
     Reason.RELAY_OUTCOME_UNKNOWN: "Envoi sans confirmation du relais MSSanté",
     Reason.TOO_MANY_NOTICES: "Trop d'avis d'échec vers la même adresse",
+    Reason.FORWARD_LOOP: "Courriel déjà transféré à la messagerie de repli, et revenu",
+    Reason.AUTO_UNSURE: "Courriel automatique qui contient peut-être un document",
 }
 """A short label per reason code."""
 
@@ -174,6 +176,10 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     Reason.RELAY_OUTCOME_UNKNOWN: "Vérifier que le destinataire a reçu le courriel : "
     "il a pu partir sans que le relais le confirme.",
     Reason.TOO_MANY_NOTICES: "Joindre l'expéditeur : ses envois échouent en série.",
+    Reason.FORWARD_LOOP: "Le document est déjà dans la messagerie de repli : l'y traiter à la "
+    "main. Y chercher une règle qui renvoie ces courriels à la plateforme, et la retirer.",
+    Reason.AUTO_UNSURE: "Lire le courriel : s'il porte un document, le classer à la main et "
+    "demander à l'expéditeur d'envoyer l'archive sans message intermédiaire.",
 }
 """What a person can do, per reason code."""
 

@@ -89,7 +89,7 @@ class _Forward:
         if getattr(known.record, leg) in (Leg.SENT, Leg.FAILED):
             return known
         busy_until, sends = self._busy(known), getattr(known.record, f"{leg}_sends")
-        reason = self._given_up(leg, sends)
+        reason = self._given_up(leg, known.record)
         if reason is not None:
             return self._save(known, **{leg: Leg.FAILED}, leg_reason=reason.value)
         taken = {leg: Leg.OWED, f"{leg}_sends": sends + 1, "busy_until": busy_until}
@@ -108,13 +108,24 @@ class _Forward:
             raise
         return self._told(known, **{leg: Leg.SENT})
 
-    def _given_up(self, leg: str, sends: int) -> Reason | None:
+    def _given_up(self, leg: str, record: MailRecord) -> Reason | None:
         """Why this leg does not leave (again)."""
         if leg == "forward":
-            return Reason.RELAY_OUTCOME_UNKNOWN if sends > RESENDS else None
-        if sends:
+            if not self._may_forward(record):
+                return Reason.FORWARD_LOOP
+            return Reason.RELAY_OUTCOME_UNKNOWN if record.forward_sends > RESENDS else None
+        if record.answer_sends:
             return Reason.RELAY_OUTCOME_UNKNOWN
         return None if self._may_notify() else Reason.TOO_MANY_NOTICES
+
+    def _may_forward(self, record: MailRecord) -> bool:
+        """A rule of the fallback mailbox may send each forward back as a new mail, of which only
+        the archive is known again (M-01 c). One that was let go once, or that a person sends on,
+        stays so; a mail without archive bears its mark in its subject."""
+        archive, to = self.dossier.archive_sha256, self.owed.forward_to
+        if not archive or record.forward is not Leg.NOT_OWED:
+            return True
+        return self.ledger.may_forward(record.mail, archive, to)
 
     def _may_notify(self) -> bool:
         if not self.owed.notice_to:

@@ -6,7 +6,8 @@ whose state has already advanced sends its downstream message again (design §1)
 
 Partitions: ``MAIL#<digest>`` (the mail and its documents), ``CHAIN#<digest>`` (every mail that
 carries one document identifier), ``PLACE#<mailbox>#<digest>`` (what was seen in the account),
-``SAME#<digest>`` (Message-ID + archive), ``OUT#<digest>`` (mails that we sent), ``REVIEW#…``.
+``SAME#<digest>`` (Message-ID + archive), ``OUT#<digest>`` (mails that we sent),
+``FORWARDS#<digest>`` (which mails brought one archive to one fallback mailbox), ``REVIEW#…``.
 Keys are digests, numbers and configured ids.
 """
 
@@ -28,6 +29,10 @@ T = TypeVar("T")
 
 OPEN_REVIEWS: Final = "REVIEW#open"
 """Index partition of the items that wait for a person, oldest first."""
+FORWARDS: Final = 3
+"""How many mails with one archive go to one fallback mailbox; the next one is thought a loop."""
+FORWARDS_DAYS: Final = 7
+"""Within so long: a round may take as long as a DPI is waited for (`dpis[].hold_s`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +254,21 @@ class Ledger:
             count = 1 + (row.data["count"] if row is not None else 0)
             if self.write(self._put(pk, hour, {"count": count}, _revision(row))):
                 return int(count)
+
+    def may_forward(self, mail: str, archive: str, address: str) -> bool:
+        """False when as many other mails as `FORWARDS` brought this archive to this address within
+        `FORWARDS_DAYS`. A mail counts once, however often it is tried."""
+        pk, now = f"FORWARDS#{digest('forward', archive, address.lower())}", self.now()
+        since = now - timedelta(days=FORWARDS_DAYS)
+        while True:
+            row = self.table.get(pk, "FORWARDS")
+            told = row.data["mails"].items() if row is not None else ()
+            mails = {each: at for each, at in told if datetime.fromisoformat(at) > since}
+            if mail in mails or len(mails) >= FORWARDS:
+                return mail in mails
+            data = {"mails": {**mails, mail: now.isoformat()}}
+            if self.write(self._put(pk, "FORWARDS", data, _revision(row))):
+                return True
 
     # review
 

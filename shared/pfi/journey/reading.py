@@ -51,13 +51,15 @@ def mail_policy(settings: Settings) -> rules.MailPolicy:
 
 def read_mail(raw: bytes, mailbox: MailboxSettings, settings: Settings) -> Reading:
     """Kind first, then trust, then the archive (mssante-mail §1.3)."""
-    mail = read_mime(raw, MailLimits(size=settings.limits.mail_bytes))
+    limits = MailLimits(size=settings.limits.mail_bytes)
+    mail = read_mime(raw, limits)
     policy = mail_policy(settings)
     facts = _facts(mail, mailbox, policy)
     ended = _ended_by_kind(mail, policy)
+    archives = () if ended else _archives(mail, settings)
+    facts = replace(facts, came_back=rules.came_back(mail, archive=bool(archives), limits=limits))
     if ended is not None:
         return Reading(replace(ended, facts=facts))
-    archives = _archives(mail, settings)
     dossier = Dossier(facts=facts, archive_sha256=_archive_digest(archives))
     try:
         documents, contents = _read_documents(archives, settings)
@@ -113,13 +115,10 @@ def _date(header: str) -> datetime | None:
 def _ended_by_kind(mail: Mail, policy: rules.MailPolicy) -> Dossier | None:
     """Technical mails are filed; what looks like one but may hide a loss goes to a person."""
     kind = rules.kind(mail, policy.own_addresses)
-    if kind in _FILED:
-        return _ended(Reason.AUTO_GENERATED, Route.FILED)
-    if kind is rules.Kind.DSN:
-        return _delivery_report(mail)
-    if kind is rules.Kind.OWN:
-        ended = _ended(Reason.AUTO_GENERATED, Route.REVIEW)
-        return replace(ended, own_message_id=mail.message_id)
+    if kind is rules.Kind.AUTO_UNSURE:
+        return _unsure(mail, policy)
+    if kind not in (rules.Kind.DOCUMENT, rules.Kind.FAILURE_NOTICE):
+        return _technical(mail, kind)
     if mail.fault is not None and not mail.sender:
         return _ended(mail.fault)
     if not rules.trusted(mail.sender, policy.trusted_suffixes):
@@ -127,6 +126,22 @@ def _ended_by_kind(mail: Mail, policy: rules.MailPolicy) -> Dossier | None:
     if kind is rules.Kind.FAILURE_NOTICE:
         return _ended(Reason.AUTO_GENERATED)  # it embeds a valid archive: never opened
     return None if mail.fault is None else _ended(mail.fault)
+
+
+def _technical(mail: Mail, kind: rules.Kind) -> Dossier:
+    if kind is rules.Kind.DSN:
+        return _delivery_report(mail)
+    if kind is rules.Kind.OWN:
+        ended = _ended(Reason.AUTO_GENERATED, Route.REVIEW)
+        return replace(ended, own_message_id=mail.message_id)
+    return _ended(Reason.AUTO_GENERATED, Route.FILED)  # an MDN, an automatic answer
+
+
+def _unsure(mail: Mail, policy: rules.MailPolicy) -> Dossier:
+    """Of an automatic mail nobody knows whether it is a document or a bounce of ours: filed it may
+    be a loss, forwarded a loop. A person looks (§1.3 step 5)."""
+    trusted = rules.trusted(mail.sender, policy.trusted_suffixes)
+    return _ended(Reason.AUTO_UNSURE if trusted else Reason.SENDER_NOT_TRUSTED, Route.REVIEW)
 
 
 def _delivery_report(mail: Mail) -> Dossier:
@@ -139,9 +154,6 @@ def _delivery_report(mail: Mail) -> Dossier:
 
 def _ended(reason: Reason, route: Route | None = None) -> Dossier:
     return Dossier(facts=MailFacts(), route=route, reason=reason.value)
-
-
-_FILED = frozenset({rules.Kind.MDN, rules.Kind.AUTO_REPLY})
 
 
 def _read_documents(

@@ -119,7 +119,10 @@ class DocumentRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailFacts:
-    """What the mail says of itself and later messages repeat (MDM PRT, OBX 2, EVN-6)."""
+    """What the mail says of itself and later messages repeat (MDM PRT, OBX 2, EVN-6).
+
+    `came_back`: a forward of a PFI, which is never forwarded a second time.
+    """
 
     message_id: str = ""
     subject: str = ""
@@ -131,6 +134,7 @@ class MailFacts:
     mdn_confirm: bool = False
     sent_at: datetime | None = None
     text: str = ""
+    came_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,7 @@ Pure: `forward` and `pfi explain` both call `settle`.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pfi.journey.records import MailFacts
 from pfi.journey.settings import MailboxSettings, Settings
@@ -107,8 +107,12 @@ def _not_integrated(
 
 
 def _forwarded(facts: MailFacts, reason: str, fallback: str, settings: Settings) -> Settlement:
-    """Forward, and an MDN error when one was asked (Q-06)."""
-    if facts.mdn_to and settings.mdn.when_fallback == "error":
-        return Settlement(Route.FORWARDED, reason, Mdn.ERROR, facts.mdn_to, fallback)
+    """Forward, and an MDN error when one was asked (Q-06). What was forwarded before goes to a
+    person instead: two mailboxes that send to each other would never end."""
     review = Reason.MDN_TO_CONFIRM if facts.mdn_confirm else None
-    return Settlement(Route.FORWARDED, reason, forward_to=fallback, review=review)
+    owed = Settlement(Route.FORWARDED, reason, forward_to=fallback, review=review)
+    if facts.came_back:
+        owed = Settlement(Route.REVIEW, reason, review=Reason.FORWARD_LOOP)
+    if facts.mdn_to and settings.mdn.when_fallback == "error":
+        return replace(owed, mdn=Mdn.ERROR, mdn_to=facts.mdn_to)
+    return owed

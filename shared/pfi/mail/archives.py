@@ -9,6 +9,7 @@ from pfi.mail.inbound import Mail, Part
 from pfi.mail.mime import opening
 
 _NAME: Final = re.compile(r"(?i)ihe_?xdm.*\.zip$")
+_MAY_HIDE: Final = re.compile(r"(?i)\.(?:zip|eml|msg)$")
 _MAGIC: Final = b"PK\x03\x04"
 _PEEK: Final = 600
 _CENTRAL_ENTRY: Final = b"PK\x01\x02"
@@ -34,6 +35,16 @@ def is_archive(mail: Mail, part: Part) -> bool:
     if _NAME.search(part.filename):
         return True
     return _starts_as_zip(mail, part) and _holds_metadata(mail.content(part))
+
+
+def may_hide_one(mail: Mail) -> bool:
+    """True when a part looks like a ZIP or a message, whatever it holds or whether it can be read:
+    a person must look before it counts as none. Nothing in a report is meant."""
+    return any(
+        _MAY_HIDE.search(part.filename) is not None or _starts_as_zip(mail, part)
+        for part in mail.parts
+        if not part.in_report and not part.content_type.startswith(_NEVER)
+    )
 
 
 def _starts_as_zip(mail: Mail, part: Part) -> bool:

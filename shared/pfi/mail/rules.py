@@ -11,9 +11,9 @@ from enum import StrEnum
 from typing import Final
 
 from pfi.mail import headers
-from pfi.mail.archives import archives, is_archive
+from pfi.mail.archives import archives, is_archive, may_hide_one
 from pfi.mail.domains import within
-from pfi.mail.inbound import DEFAULT_LIMITS, Mail, MailLimits, read
+from pfi.mail.inbound import DEFAULT_LIMITS, Mail, MailLimits, Part, read
 from pfi.mail.reports import bounced_message_id, read_disposition, says_failed
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "answer_address",
     "archives",
     "bounced_message_id",
+    "came_back",
     "is_archive",
     "kind",
     "may_answer",
@@ -42,6 +43,7 @@ _ROBOT: Final = re.compile(
 _BULK: Final = frozenset(("bulk", "junk", "list"))
 _REQUIRED: Final = re.compile(r"(?i)=\s*required\b")
 _FORWARDED_BY_PFI: Final = "x-pfi-reason"
+_FORWARD: Final = re.compile(r"\[\s*a int.{0,4}grer manuellement\s*\]")
 
 
 class Kind(StrEnum):
@@ -51,6 +53,7 @@ class Kind(StrEnum):
     MDN = "mdn"
     DSN = "dsn"
     AUTO_REPLY = "auto_reply"
+    AUTO_UNSURE = "auto_unsure"
     OWN = "own"
     FAILURE_NOTICE = "failure_notice"
 
@@ -73,7 +76,7 @@ class MdnRequest:
     """What Disposition-Notification-To asks (N-02, N-03).
 
     `to` is where an automatic MDN may go, else ''. With `confirm` a human decides, and `proposed`
-    is the one address asked for, '' when there is not exactly one.
+    is the one address asked for, '' when there is not exactly one that may be answered.
     """
 
     asked: bool
@@ -82,8 +85,26 @@ class MdnRequest:
     proposed: str = ""
 
 
-def kind(mail: Mail, own_addresses: frozenset[str]) -> Kind:
-    """Technical mails first: an MDN repeats our subject and carries our archive (§1.3 step 1)."""
+def kind(mail: Mail, own_addresses: frozenset[str], limits: MailLimits = DEFAULT_LIMITS) -> Kind:
+    """Technical mails first: an MDN repeats our subject and carries our archive (§1.3 step 1).
+
+    A rule of a server that forwards an attached message (M-01 c) may say that it is automatic: the
+    attached message decides. What only may hold a document, an absence or a bounce that quotes a
+    mail among others, is `AUTO_UNSURE`.
+    """
+    found = _kind(mail, own_addresses)
+    if found is not Kind.AUTO_REPLY:
+        return found
+    inner = None if _is_reply(mail) else _attached(mail, own_addresses, limits)
+    if inner is not None and archives(inner):
+        return Kind.DOCUMENT
+    unsure = mail.fault is not None or may_hide_one(mail)
+    unsure = unsure or any(_is_no_report(mail, part, limits) for part in _messages(mail))
+    return Kind.AUTO_UNSURE if unsure else Kind.AUTO_REPLY
+
+
+def _kind(mail: Mail, own_addresses: frozenset[str]) -> Kind:
+    """By the mail itself, its attached messages left closed."""
     if mail.content_type == "multipart/report":
         return Kind.MDN if _is_mdn(mail) else Kind.DSN
     if _is_own(mail, own_addresses):
@@ -93,6 +114,14 @@ def kind(mail: Mail, own_addresses: frozenset[str]) -> Kind:
     if _is_automatic(mail) and not archives(mail):
         return Kind.AUTO_REPLY
     return Kind.DOCUMENT
+
+
+def _messages(mail: Mail) -> list[Part]:
+    return [p for p in mail.parts if p.content_type == "message/rfc822" and not p.in_report]
+
+
+def _is_no_report(mail: Mail, part: Part, limits: MailLimits) -> bool:
+    return read(mail.content(part), limits).content_type != "multipart/report"
 
 
 def _is_mdn(mail: Mail) -> bool:
@@ -112,21 +141,30 @@ def _is_own(mail: Mail, own_addresses: frozenset[str]) -> bool:
 
 
 def _is_failure_notice(mail: Mail) -> bool:
+    return _KO.search(_bare_subject(mail)) is not None
+
+
+def _bare_subject(mail: Mail) -> str:
+    """Without accents and capitals."""
     decomposed = unicodedata.normalize("NFKD", mail.subject.replace("’", "'"))
     bare = "".join(c for c in decomposed if not unicodedata.combining(c))
-    return _KO.search(bare.casefold()) is not None
+    return bare.casefold()
 
 
-def _auto_submitted(mail: Mail) -> bool:
+def _auto_submitted(mail: Mail) -> set[str]:
     """Any value but ``no`` (RFC 3834 §5); parameters and comments do not count."""
     values = (re.split(r"[;(\s]", v.strip(), maxsplit=1)[0] for v in mail.all("auto-submitted"))
-    return any(value.lower() not in ("", "no") for value in values)
+    return {value.lower() for value in values} - {"", "no"}
 
 
 def _is_automatic(mail: Mail) -> bool:
+    return bool(_auto_submitted(mail)) or mail.return_path == "" or _is_reply(mail)
+
+
+def _is_reply(mail: Mail) -> bool:
+    """An automatic mail that answers another one, or says that it did not arrive."""
     return (
-        _auto_submitted(mail)
-        or mail.return_path == ""
+        "auto-replied" in _auto_submitted(mail)
         or _SYSTEM_SENDER.match(mail.sender) is not None
         or bool(mail.raw_values("x-autoreply"))
     )
@@ -143,19 +181,36 @@ def opened(
     sender, Message-ID and answers of record belong to who forwarded (M-03, M-04). An inner report,
     failure notice, auto-reply or forward of a PFI stays closed.
     """
-    messages = [part for part in mail.parts if part.content_type == "message/rfc822"]
-    if len(messages) != 1 or messages[0].in_report or not _may_be_opened(mail, own_addresses):
+    if not _messages(mail) or kind(mail, own_addresses, limits) is not Kind.DOCUMENT:
         return mail
+    inner = None if archives(mail) else _attached(mail, own_addresses, limits)
+    return mail if inner is None else replace(inner, headers=mail.headers)
+
+
+def _attached(mail: Mail, own_addresses: frozenset[str], limits: MailLimits) -> Mail | None:
+    """The one message that stands for the whole mail; None for any other, and for a mark of ours.
+
+    What is attached to it in its turn stays closed."""
+    messages = [part for part in mail.parts if part.content_type == "message/rfc822"]
+    if len(messages) != 1 or messages[0].in_report:
+        return None
     inner = read(mail.content(messages[0]), limits)
     readable = inner.fault is None and not inner.raw_values(_FORWARDED_BY_PFI)
-    if readable and kind(inner, own_addresses) is Kind.DOCUMENT:
-        return replace(inner, headers=mail.headers)
-    return mail
+    return inner if readable and _kind(inner, own_addresses) is Kind.DOCUMENT else None
 
 
-def _may_be_opened(mail: Mail, own_addresses: frozenset[str]) -> bool:
-    """An automatic mail is a document only by its own archive, so both tests are needed."""
-    return kind(mail, own_addresses) is Kind.DOCUMENT and not archives(mail)
+def came_back(mail: Mail, *, archive: bool, limits: MailLimits = DEFAULT_LIMITS) -> bool:
+    """A forward of a PFI that the fallback mailbox, or another platform, sends on to a PFI.
+
+    The mark is on the mail or on one that it attaches. Who forwards the text alone keeps no more
+    than the subject: it counts where no `archive` tells the rounds of a loop.
+    """
+    if mail.raw_values(_FORWARDED_BY_PFI):
+        return True
+    inner = (read(mail.content(part), limits) for part in _messages(mail))
+    if any(each.raw_values(_FORWARDED_BY_PFI) for each in inner):
+        return True
+    return not archive and _FORWARD.search(_bare_subject(mail)) is not None
 
 
 def trusted(address: str, suffixes: tuple[str, ...]) -> bool:
@@ -206,10 +261,11 @@ def mdn_request(mail: Mail, policy: MailPolicy, *, may: bool | None = None) -> M
     asked = mail.addresses("disposition-notification-to")
     address = asked[0] if len(asked) == 1 else ""
     allowed = may_answer(mail, policy) if may is None else may
-    if not allowed or (address and not _answerable(address, policy)):
+    may_go = bool(address) and _answerable(address, policy)
+    if allowed and (not address or _needs_human(mail, address, policy)):
+        return MdnRequest(asked=True, confirm=True, proposed=address if may_go else "")
+    if not allowed or not may_go:
         return MdnRequest(asked=True)
-    if not address or _needs_human(mail, address, policy):
-        return MdnRequest(asked=True, confirm=True, proposed=address)
     return MdnRequest(asked=True, to=address, proposed=address)
 
 

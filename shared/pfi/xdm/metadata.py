@@ -298,7 +298,12 @@ def _codes(node: etree._Element, objects: _Objects, scheme: str) -> Iterator[tup
     for each in objects.of(node, "classification"):
         if _uuid(each.get("classificationScheme", "")) == scheme:
             system = _slots(_below(each, "slot")).get("codingscheme", [""])
-            yield each.get("nodeRepresentation", "").strip(), "".join(system[:1])
+            yield each.get("nodeRepresentation", "").strip(), _oid("".join(system[:1]))
+
+
+def _oid(system: str) -> str:
+    """A coding scheme may be written as the URN of its OID."""
+    return re.sub(r"(?i)\A\s*urn:oid:", "", system).strip()
 
 
 def _identifiers(node: etree._Element, objects: _Objects) -> list[tuple[str, str, str]]:

@@ -146,6 +146,12 @@ def test_an_expired_number_is_a_former_one():
     assert person.former == ((YANN.matricule, LEA.oid),)
 
 
+def test_an_expired_own_number_is_none():
+    expired = OWN.replace(LEA.ipp, "1") + "^^20200101^20260513"
+    assert event(changed(OWN, f"{expired}~{OWN}")).subjects[0].ipp == LEA.ipp
+    assert refused(changed(OWN, expired)) == (Reason.FEED_WITHOUT_IPP, "101")
+
+
 def test_a_number_is_valid_on_the_day_on_which_it_expires():
     number = f"{LEA.matricule}^^^X&{LEA.oid}&ISO^INS^^20260101^"
     assert with_ids(number + "20260514").ins == (LEA.matricule, LEA.oid)

@@ -14,7 +14,16 @@ from enum import StrEnum
 from pfi.ins.identity import PatientRecord
 from pfi.journey.settings import LimitSettings, Settings
 from pfi.names import Reason
-from tests.data.builders import EVERYBODY, LEA, document, mail, xdm_zip, zip_of
+from tests.data.builders import (
+    EVERYBODY,
+    LEA,
+    MAILBOX,
+    document,
+    forwarded,
+    mail,
+    xdm_zip,
+    zip_of,
+)
 from tests.doubles.drive import HOSPITAL
 
 BASE = tuple(person.record for person in EVERYBODY)
@@ -84,6 +93,12 @@ _REPORT = (
     "Action: {}\r\n\r\n--b--\r\n"
 )
 
+
+def _quoting(sender):
+    """An automatic mail that attaches another one without archive."""
+    return b"Auto-Submitted: auto-generated\r\n" + forwarded(mail(None), sender=sender)
+
+
 OF_THE_MAIL = (
     checked(
         "mail.inbound._fault",
@@ -115,10 +130,12 @@ OF_THE_MAIL = (
         letter(document(LEA), sender="a@ailleurs.fr", return_path="a@ailleurs.fr"),
     ),
     checked(
-        "journey.reading._ended_by_kind",
+        "journey.reading._technical",
         Reason.AUTO_GENERATED,
         mail(None, headers=[("Auto-Submitted", "auto-replied")]),
     ),
+    checked("journey.reading._unsure", Reason.AUTO_UNSURE, _quoting(MAILBOX)),
+    checked("journey.reading._unsure", Reason.SENDER_NOT_TRUSTED, _quoting("a@ailleurs.fr")),
     checked(
         "journey.reading._ended_by_kind",
         Reason.AUTO_GENERATED,

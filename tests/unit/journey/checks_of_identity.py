@@ -220,6 +220,7 @@ _REFUSING = letter(document(replace(LEA, sex="UN")), mdn=False)
 _NOTICES = tuple(
     letter(document(replace(LEA, sex="UN")), number=number, mdn=False) for number in range(21)
 )
+_MARKED = letter(document(replace(LEA, sex="UN")), mdn=False, headers=[("X-PFI-Reason", "905 905")])
 _V1 = document(LEA, document_id="2.25.1.1")
 _V2_OF_ANOTHER = document(YANN, document_id="2.25.1.2", parent="2.25.1.1", version="2", action="C")
 
@@ -248,6 +249,8 @@ OF_THE_JOURNEY = (
         settings=_NO_FALLBACK,
     ),
     checked("journey.forward", Reason.TOO_MANY_NOTICES, *_NOTICES, settings=_NO_FALLBACK),
+    checked("journey.settlement._forwarded", Reason.FORWARD_LOOP, _MARKED),
+    checked("journey.forward", Reason.FORWARD_LOOP, *_NOTICES[:4]),
     checked("journey.push", Reason.DPI_VERSION, _GOOD, dpi=("AE 207 900",)),
     checked("journey.push", Reason.DPI_AUTHOR, _GOOD, dpi=("AE 207 901",)),
     checked("journey.push", Reason.OTHER, _GOOD, dpi=("AE 207",)),

@@ -1,6 +1,7 @@
 """Two workers at once: what one does in the middle of the other's work (found by simulation)."""
 
 from contextlib import suppress
+from datetime import timedelta
 
 import pytest
 
@@ -125,6 +126,28 @@ def test_an_abandoned_forward_is_taken_over_after_its_time_under_the_same_messag
     drive = Drive(patients=())
     found = dead_in_the_relay(drive, letter(document(LEA), mdn=False))
     assert (found.route, len(drive.ports.outbox.sent)) == (Route.FORWARDED, 1)
+
+
+def test_who_was_thought_dead_on_the_wire_does_not_write_over_who_took_the_forward_over():
+    drive = Drive(patients=())
+    job = ready_to_settle(drive, letter(document(LEA), mdn=False))
+
+    def die():
+        raise Died
+
+    def somebody_takes_it_over_and_is_on_the_wire_still():
+        drive.clock.advance(91)
+        relay.meddle = die
+        with pytest.raises(Died):
+            forward(job, drive.ports)
+
+    relay = MeddlingRelay(somebody_takes_it_over_and_is_on_the_wire_still)
+    drive.ports.outbox = relay
+    with pytest.raises(Unavailable):
+        forward(job, drive.ports)
+    found = drive.mail(job.mail)
+    assert found.busy_until == drive.clock() + timedelta(seconds=90)
+    assert (found.forward, found.forward_sends) == (Leg.OWED, 2)
 
 
 def test_an_answer_that_may_have_left_is_never_sent_again_but_reviewed():

@@ -240,6 +240,12 @@ def test_two_local_patient_ids_are_two_patients():
     assert refusal(xdm_zip([local], metadata_bytes=content)) is Reason.MULTIPLE_PATIENTS
 
 
+def test_one_local_number_of_two_authorities_is_two_patients():
+    local = document(LEA, patient_id="LAB-9^^^&2.25.9&ISO^PI")
+    content = metadata([local], patient_id="LAB-9^^^&2.25.10&ISO^PI")
+    assert refusal(xdm_zip([local], metadata_bytes=content)) is Reason.MULTIPLE_PATIENTS
+
+
 def test_a_local_patient_id_that_miscounts_its_separators_is_the_same():
     local = document(LEA, patient_id="900001^^&2.25.4&ISO")
     content = metadata([local], patient_id="900001^^^&2.25.4&ISO^PI")
@@ -316,6 +322,13 @@ def test_a_mask_under_a_wrong_scheme_is_still_a_mask():
 
 def test_an_unknown_code_of_the_mask_scheme_is_refused():
     assert refusal(xdm_zip([document(LEA, masks=("MASQUE_X",))])) is Reason.MASK_UNKNOWN
+
+
+@pytest.mark.parametrize("prefix", ["urn:oid:", "URN:OID:", " urn:oid: "])
+def test_the_mask_scheme_may_be_written_as_a_urn(prefix):
+    """X-52."""
+    entry = document(LEA, masks=("MASQUE_X",), mask_oid=prefix + "1.2.250.1.213.1.1.4.13")
+    assert refusal(xdm_zip([entry])) is Reason.MASK_UNKNOWN
 
 
 @pytest.mark.parametrize("code", ["N", "R", "V"])
