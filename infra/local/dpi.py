@@ -23,9 +23,10 @@ AA. Every key is optional::
      "seconds": 5,              how long LATE waits, and SILENCE keeps the connection
      "accept": true}            store the message or not, against the habit of the answer
 
-Answers: ``AA`` (stored), ``AE``, ``AR``, ``CA``, ``SILENCE`` (no word, then close), ``DROP``
-(close before the ACK), ``LATE`` (stored, AA after `seconds`), ``WRONG_ID`` (AA for another
-message), ``GARBAGE`` (no HL7), ``ACCEPT_THEN_DROP`` (stored, close before the ACK).
+Answers: ``AA`` (stored), ``AE``, ``AR``, ``CA`` (and nothing more), ``CA_THEN_AA`` (stored, CA and
+then AA), ``SILENCE`` (no word, then close), ``DROP`` (close before the ACK), ``LATE`` (stored, AA
+after `seconds`), ``WRONG_ID`` (AA for another message), ``GARBAGE`` (no HL7), ``ACCEPT_THEN_DROP``
+(stored, close before the ACK).
 """
 
 import socket
@@ -225,6 +226,8 @@ class Dpi:
                 self._stopping.wait(rule.seconds)
             case Answer.GARBAGE:
                 return b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"
+            case Answer.CA_THEN_AA:
+                return b"".join(frame(_acknowledge(segments, code)) for code in ("CA", "AA"))
         return frame(_answer(rule, segments))
 
 

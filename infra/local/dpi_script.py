@@ -18,6 +18,7 @@ class Answer(StrEnum):
     AE = "AE"
     AR = "AR"
     CA = "CA"
+    CA_THEN_AA = "CA_THEN_AA"
     SILENCE = "SILENCE"
     DROP = "DROP"
     LATE = "LATE"
@@ -26,7 +27,7 @@ class Answer(StrEnum):
     ACCEPT_THEN_DROP = "ACCEPT_THEN_DROP"
 
 
-_ACCEPTING: Final = frozenset({Answer.AA, Answer.LATE, Answer.ACCEPT_THEN_DROP})
+_ACCEPTING: Final = frozenset({Answer.AA, Answer.CA_THEN_AA, Answer.LATE, Answer.ACCEPT_THEN_DROP})
 
 
 @dataclass(slots=True, kw_only=True)

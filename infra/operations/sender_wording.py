@@ -51,8 +51,9 @@ RULES_FR: Final[dict[Reason, Rule]] = {
     ),
     Reason.MULTIPLE_PATIENTS: Rule(
         f"{_MSS}, ECO.2.1.1",
-        "une archive et un document concernent un seul patient.",
-        "faire un envoi par patient.",
+        "une archive et un document concernent un seul patient, dont chaque trait strict n'a "
+        "qu'une valeur.",
+        "faire un envoi par patient ; n'écrire qu'une valeur de chaque trait strict.",
     ),
     Reason.TEST_INS_IN_PRODUCTION: Rule(
         f"{_INS} (OID de test et de démonstration)",

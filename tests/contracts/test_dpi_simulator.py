@@ -156,7 +156,7 @@ def test_scripted_refusals_keep_nothing(
     dpi: Dpi, rule: dict[str, str], expected: tuple[str, str, str]
 ) -> None:
     dpi.play([rule])
-    read = transmit(dpi)
+    read = transmit(dpi, wait=1.0)
     assert (read.code, read.error_code, read.application_code) == expected
     assert dpi.accepted == ()
 
@@ -174,6 +174,12 @@ def test_scripted_losses_are_unknown_outcomes_then_the_same_message_goes_in_once
     assert len(dpi.accepted) == kept
     assert transmit(dpi).verdict is Verdict.INTEGRATED
     assert (len(dpi.accepted), dpi.duplicates) == (1, kept)
+
+
+def test_a_document_that_is_kept_first_and_then_integrated_is_sent_once(dpi: Dpi) -> None:
+    dpi.play([{"answer": "CA_THEN_AA"}])
+    assert transmit(dpi).verdict is Verdict.INTEGRATED
+    assert (len(dpi.accepted), dpi.duplicates) == (1, 0)
 
 
 def test_a_late_answer_is_lost_but_the_document_is_in(dpi: Dpi) -> None:

@@ -87,6 +87,61 @@ def test_of_two_answers_the_first_is_read_and_the_connection_left() -> None:
         assert client(peer.port).exchange((MESSAGE,), ID) == answer()
 
 
+KEPT = frame(answer(code="CA"))
+
+
+@pytest.mark.parametrize("code", ["AA", "AE", "AR"])
+@pytest.mark.parametrize(
+    "said",
+    [(KEPT, b""), (b"", KEPT), (KEPT[:50], KEPT[50:]), (KEPT + KEPT, KEPT)],
+    ids=["before", "with it", "cut in two", "three times"],
+)
+def test_a_message_that_is_kept_has_its_answer_yet_to_come(
+    code: str, said: tuple[bytes, bytes]
+) -> None:
+    first, second = said
+    with Peer(saying(first, second + frame(answer(code=code)), pause=0.05)) as peer:
+        assert client(peer.port).exchange((MESSAGE,), ID) == answer(code=code)
+    assert peer.heard == [MESSAGE]
+
+
+@pytest.mark.parametrize(
+    "then",
+    [b"", START + answer(), frame(answer("PFIOTHERMESSAGE00000")), frame(b"HTTP/1.1 400")],
+    ids=["closed", "half an answer", "another message's answer", "garbage"],
+)
+def test_a_message_that_was_only_kept_says_so(then: bytes) -> None:
+    with Peer(saying(KEPT + then)) as peer:
+        assert client(peer.port).exchange((MESSAGE,), ID) == answer(code="CA")
+
+
+def test_after_a_message_is_kept_the_time_out_is_the_same_total() -> None:
+    def kept(peer: Peer, connection: socket.socket) -> None:
+        peer.hear(connection)
+        time.sleep(0.2)
+        connection.sendall(KEPT)
+        peer.released.wait(5)
+
+    with Peer(kept) as peer:
+        started = time.monotonic()
+        dpi = client(peer.port, ack_timeout=0.5)
+        assert dpi.exchange((MESSAGE,), ID) == answer(code="CA")
+        assert 0.45 < time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize("code", ["CE", "CR", "AA"])
+def test_after_a_refusal_to_keep_nothing_more_is_awaited(code: str) -> None:
+    def refuses(peer: Peer, connection: socket.socket) -> None:
+        peer.hear(connection)
+        connection.sendall(frame(answer(code=code)))
+        peer.released.wait(5)
+
+    with Peer(refuses) as peer:
+        started = time.monotonic()
+        assert client(peer.port).exchange((MESSAGE,), ID) == answer(code=code)
+        assert time.monotonic() - started < 1.5
+
+
 def test_noise_before_the_frame_is_dropped() -> None:
     with Peer(saying(b"\r\n", frame(answer()))) as peer:
         assert client(peer.port).exchange((MESSAGE,), ID) == answer()
@@ -148,13 +203,15 @@ def test_the_time_out_is_a_total_not_one_per_piece() -> None:
         START + answer(),
         frame(answer("PFIOTHERMESSAGE00000")),
         frame(answer("PFIOTHERMESSAGE00000")) + frame(answer()),
+        frame(answer("PFIOTHERMESSAGE00000", "CA")) + frame(answer()),
         frame(b"HTTP/1.1 400 Bad Request"),
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
         frame(b""),
     ],
     ids=[
         "closed", "half an answer", "no end", "another message's answer",
-        "another message's answer first", "garbage in a frame", "garbage", "empty frame",
+        "another message's answer first", "another message kept first", "garbage in a frame",
+        "garbage", "empty frame",
     ],
 )  # fmt: skip
 def test_without_a_matching_answer_the_outcome_is_unknown(said: bytes) -> None:

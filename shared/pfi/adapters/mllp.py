@@ -8,6 +8,7 @@ to another message can never be taken for ours.
 import socket
 import ssl
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -47,7 +48,9 @@ class MllpDpi:
     ssl_context: ssl.SSLContext | None = None
 
     def exchange(self, message: Message, control_id: str) -> bytes:
-        """Send one message, return the raw answer whose MSA-2 is its control id (L-02, L-07)."""
+        """Send one message, return the raw answer whose MSA-2 is its control id (L-02, L-07); a CA
+        only when nothing followed it until the time-out (§5.5).
+        """
         connection = self._connect()
         try:
             return _Exchange(connection, time.monotonic() + self.ack_timeout).run(
@@ -119,10 +122,7 @@ class _Exchange:
         for piece in pieces:
             self._send(piece, started=started)
             started = True
-        answer = self._answer()
-        if ack.read(answer, control_id).verdict in _NO_ANSWER:
-            raise OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)
-        return answer
+        return self._answer(control_id)
 
     def _send(self, piece: bytes, *, started: bool) -> None:
         """`started`: something may have left before."""
@@ -154,17 +154,30 @@ class _Exchange:
             return _refused_session(error)
         return False
 
-    def _answer(self) -> bytes:
-        """The first whole frame, within the deadline and the size limit."""
+    def _answer(self, control_id: str) -> bytes:
+        """What the DPI says of this message. A CA only says that it is kept: the word on its
+        integration may follow on the same connection (§5.5). An answer to another message is none.
+        """
+        kept = b""
+        try:
+            for answer in self._frames():
+                verdict = ack.read(answer, control_id).verdict
+                if verdict in _NO_ANSWER:
+                    raise OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)
+                if verdict is not Verdict.COMMIT_ONLY:
+                    return answer
+                kept = answer
+        except PfiError:
+            if not kept:
+                raise
+        return kept
+
+    def _frames(self) -> Iterator[bytes]:
+        """Whole frames as they come, within the deadline and the size limit; then a fault."""
         deframer, received = Deframer(), 0
-        while received < MAX_ANSWER:
-            chunk = self._receive()
+        while received < MAX_ANSWER and (chunk := self._receive()):
             received += len(chunk)
-            complete = deframer.feed(chunk)
-            if complete:
-                return complete[0]
-            if not chunk:
-                break
+            yield from deframer.feed(chunk)
         raise OutcomeUnknown(Reason.DPI_OUTCOME_UNKNOWN)
 
     def _receive(self) -> bytes:

@@ -1,6 +1,7 @@
 """recordTarget: the identifiers and the strict traits as the document writes them (§3.3)."""
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from lxml import etree
@@ -8,9 +9,10 @@ from lxml import etree
 from pfi import xml
 from pfi.cda.paths import code_of, every, first
 from pfi.ins.identity import DocumentIdentity, PatientId, Traits
-from pfi.ins.traits import normal
+from pfi.ins.traits import day, has_name, normal, separated
 
 _ROLE: Final = "recordTarget/patientRole"
+_BIRTH_PLACE: Final = "birthplace/place/addr/county"
 _MISDECODED: Final = re.compile(
     "[\u00c2\u00c3][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc"
     "\u2013-\u203a\u20ac\u2122]"
@@ -18,13 +20,16 @@ _MISDECODED: Final = re.compile(
 
 
 def identity_of(document: etree._Element) -> DocumentIdentity:
-    """Who the document is about. Two persons anywhere under recordTarget count as two (H-12)."""
+    """Who the document is about. Two persons anywhere under recordTarget count as two (H-12), be
+    they two elements, or two values of a strict trait in one.
+    """
     role = first(document, _ROLE)
-    traits, legacy = _traits(first(role, "patient"))
+    patient = first(role, "patient")
+    traits, legacy = _traits(patient)
     return DocumentIdentity(
         ids=tuple(_ids(role)),
         traits=traits,
-        record_targets=_count(document),
+        record_targets=max(_count(document), _described(patient)),
         legacy_given=legacy,
     )
 
@@ -43,6 +48,31 @@ def looks_misdecoded(document: etree._Element) -> bool:
 def _count(document: etree._Element) -> int:
     paths = ("recordTarget", _ROLE, f"{_ROLE}/patient")
     return max(len(every(document, path)) for path in paths)
+
+
+def _described(patient: etree._Element | None) -> int:
+    """How many persons the strict traits describe. Each trait is one value in the profile (§3.3):
+    the first of two would be matched, whoever the second belongs to.
+    """
+    names = every(patient, "name")
+    return max(
+        _distinct_names(names, "family"),
+        _distinct_names(names, "given"),
+        _distinct_codes(each.get("value", "") for each in every(patient, "birthTime")),
+        _distinct_codes(map(code_of, every(patient, "administrativeGenderCode"))),
+        _distinct_codes(map(xml.text, every(patient, _BIRTH_PLACE))),
+    )
+
+
+def _distinct_names(names: list[etree._Element], part: str) -> int:
+    """A birth name said again in another spelling, or left empty, is no second one."""
+    values = {value for name in names for value in _each_qualified(name, part, "BR")}
+    return len(values) if len(values) < 2 else len({separated(v) for v in values if has_name(v)})
+
+
+def _distinct_codes(written: Iterable[str]) -> int:
+    """Of a time the day counts; a partial one is not the whole one."""
+    return len({(day(value) or value.strip()).upper() for value in written} - {""})
 
 
 def _ids(role: etree._Element | None) -> list[PatientId]:
@@ -65,7 +95,7 @@ def _traits(patient: etree._Element | None) -> tuple[Traits, bool]:
         given_list=listed,
         birth_date="" if birth is None else birth.get("value", "").strip(),
         sex=code_of(first(patient, "administrativeGenderCode")),
-        birth_place=xml.text(first(patient, "birthplace/place/addr/county")),
+        birth_place=xml.text(first(patient, _BIRTH_PLACE)),
         used_name=_qualified(name, "family", "CL"),
         used_given=_qualified(name, "given", "CL"),
     )
@@ -80,10 +110,13 @@ def _name(patient: etree._Element | None) -> etree._Element | None:
 
 def _qualified(name: etree._Element | None, part: str, token: str) -> str:
     """First `part` whose qualifier, a set of tokens, holds `token`."""
+    return next(_each_qualified(name, part, token), "")
+
+
+def _each_qualified(name: etree._Element | None, part: str, token: str) -> Iterator[str]:
     for each in every(name, part):
         if token in each.get("qualifier", "").split():
-            return xml.text(each)
-    return ""
+            yield xml.text(each)
 
 
 def _given_list(name: etree._Element | None, given: str) -> tuple[str, bool]:

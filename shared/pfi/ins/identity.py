@@ -51,8 +51,9 @@ class Traits:
 class DocumentIdentity:
     """What one CDA says of its patient (CDA header §3.3).
 
-    `record_targets` is the number of recordTarget elements: anything but 1 is refused or has no
-    identity. `metadata_patient` is the (matricule, OID) of METADATA.XML when it is an INS.
+    `record_targets` is the number of persons that recordTarget names, two for two values of one
+    strict trait: anything but 1 is refused or has no identity. `metadata_patient` is the
+    (matricule, OID) of METADATA.XML when it is an INS.
     """
 
     ids: tuple[PatientId, ...] = ()

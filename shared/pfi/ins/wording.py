@@ -45,7 +45,8 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.AMBIGUOUS: "Plusieurs identités locales qualifiées portent ce matricule",
     Reason.FLAGGED: "Identité locale signalée (douteuse, fictive, usurpée, en anomalie…)",
     Reason.META_CDA_PATIENT_MISMATCH: "Patient différent entre METADATA.XML et le document",
-    Reason.MULTIPLE_PATIENTS: "Plusieurs patients dans le document ou l'archive",
+    Reason.MULTIPLE_PATIENTS: "Plusieurs patients, ou des traits contradictoires, "
+    "dans le document ou l'archive",
     Reason.TEST_INS_IN_PRODUCTION: "INS de test ou de démonstration reçue en production",
     Reason.INS_CONFLICT_IN_DOCUMENT: "Deux matricules INS différents dans le même document",
     Reason.MATRICULE_MALFORMED: "Matricule INS mal formé",
@@ -134,7 +135,8 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     Reason.AMBIGUOUS: f"{_IDENTITY} : deux dossiers portent le même INS, un doublon est à traiter.",
     Reason.FLAGGED: f"{_IDENTITY} : l'identité locale porte un signalement à lever.",
     Reason.META_CDA_PATIENT_MISMATCH: f"L'envoi se contredit sur le patient. {_ASK_SENDER}",
-    Reason.MULTIPLE_PATIENTS: "Demander à l'expéditeur un envoi par patient.",
+    Reason.MULTIPLE_PATIENTS: "Demander à l'expéditeur un envoi par patient, "
+    "avec une seule valeur de chaque trait.",
     Reason.TEST_INS_IN_PRODUCTION: "Ne pas intégrer. Prévenir l'expéditeur que son logiciel est "
     "réglé en mode test.",
     Reason.INS_CONFLICT_IN_DOCUMENT: f"Le document porte deux INS. {_ASK_SENDER}",

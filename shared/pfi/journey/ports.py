@@ -191,7 +191,8 @@ class Dpi(Protocol):
     """One MLLP exchange with the DPI."""
 
     def exchange(self, message: Message, control_id: str) -> bytes:
-        """Send an MDM, return the raw ACK whose MSA-2 is `control_id`."""
+        """Send an MDM, return the raw ACK whose MSA-2 is `control_id`; a CA only when no other
+        answer followed."""
         ...
 
 

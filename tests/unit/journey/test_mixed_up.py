@@ -52,6 +52,19 @@ def test_two_numbers_of_one_scheme_are_two_patients_even_with_a_nia_in_common():
     assert (found.route, found.reason) == (Route.FORWARDED, Reason.MULTIPLE_PATIENTS.value)
 
 
+def test_a_document_with_the_birth_names_of_two_patients_is_refused():
+    born = [
+        f'<family qualifier="BR">{each.birth_name}</family>'
+        f'<given qualifier="BR">{each.first_given}</given>'
+        for each in (LEA, YANN)
+    ]
+    for names in (f"{born[0]}{born[1]}", f"{born[0]}</name><name>{born[1]}"):
+        [found] = Drive().process(letter(document(LEA, names=names)))
+        assert (found.route, found.reason) == (Route.FORWARDED, Reason.MULTIPLE_PATIENTS.value)
+    [found] = Drive().process(letter(document(LEA, names=f"{born[0]}</name><name>{born[0]}")))
+    assert found.route is Route.INTEGRATED
+
+
 def test_a_nia_known_as_somebody_elses_beside_a_nir_is_a_conflict():
     drive = Drive()
     ids = [(LEA.oid, LEA.matricule), (SAMIR.oid, SAMIR.matricule)]
