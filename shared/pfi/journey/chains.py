@@ -159,9 +159,8 @@ _MAY_BE_HELD = frozenset({Integration.INTEGRATED, Integration.UNKNOWN})
 
 
 def _under_another_ipp(held: Link, mine: Link) -> bool:
-    """Numbers of two establishments tell nothing of each other."""
-    known = held.ipp and mine.ipp and held.establishment == mine.establishment
-    return bool(known) and held.ipp != mine.ipp
+    """Numbers of two establishments tell nothing of each other, nor does one that is not known."""
+    return held.establishment == mine.establishment and held.ipp != mine.ipp
 
 
 def _held_by_another(link: Link, patients: tuple[str, ...]) -> bool:
