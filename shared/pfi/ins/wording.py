@@ -138,8 +138,8 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     Reason.INS_CONFLICT_IN_DOCUMENT: f"Le document porte deux INS. {_ASK_SENDER}",
     Reason.MATRICULE_MALFORMED: f"Le matricule n'a pas 15 caractères valides. {_ASK_SENDER}",
     Reason.BASE_CHANGED: f"Vérifier l'identité actuelle du patient. {_BY_HAND}",
-    Reason.ANOTHER_PATIENT: f"{_IDENTITY} : la version déjà intégrée porte un autre INS ou un autre IPP. "
-    "Ne rien remplacer ni supprimer avant sa réponse.",
+    Reason.ANOTHER_PATIENT: f"{_IDENTITY} : la version déjà intégrée porte un autre INS ou un "
+    "autre IPP. Ne rien remplacer ni supprimer avant sa réponse.",
     Reason.BASE_INCOMPLETE: f"{_IDENTITY} : compléter les traits de l'identité qualifiée, "
     "puis rejouer le courriel.",
     Reason.FEED_UNREADABLE: "Prévenir l'éditeur du référentiel d'identités : le message est à "
