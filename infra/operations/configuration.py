@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any
 
 from infra.operations.account import OperationRefused, Stack
-from infra.operations.flight import in_flight
 from infra.operations.hospital_file import Hospital
 from infra.operations.journal import journal_of, utc_now
+from infra.operations.stranding import refuse_to_strand
 from infra.operations.successors import refuse_a_new_name
 from pfi.edge.settings import SettingsRefused, dump_settings, read_settings
 from pfi.journey.settings import Settings
@@ -47,7 +47,7 @@ def push(
     old, new_text = read_back(old_text), dump_settings(hospital.settings)
     if old is not None:
         refuse_a_new_name(old, hospital.settings, other_dpi=other_dpi)
-        _refuse_to_strand(old, hospital.settings, stack)
+        refuse_to_strand(old, hospital.settings, stack)
     planned = Pushed(
         before=sha256(old_text),
         after=sha256(new_text),
@@ -122,22 +122,6 @@ def _same_installation(hospital: Hospital, stack: Stack) -> None:
         raise OperationRefused(
             f"l'installation est en « {settings.environment} » : un environnement ne se change pas,"
             " il s'installe à part (PGSSI-S 4.2.2.10)"
-        )
-
-
-def _refuse_to_strand(old: Settings, new: Settings, stack: Stack) -> None:
-    """A mailbox or a DPI that goes must leave no mail without a way."""
-    gone = {each.id for each in old.mailboxes if new.mailbox(each.id) is None}
-    lost = {each.id for each in old.dpis if new.dpi(each.id) is None}
-    concerned = gone | {each.id for each in old.mailboxes if each.dpi in lost}
-    if not concerned:
-        return
-    waiting = {name: n for name, n in in_flight(stack).unsettled.items() if name in concerned}
-    if waiting:
-        listed = ", ".join(f"« {name} » ({count})" for name, count in sorted(waiting.items()))
-        raise OperationRefused(
-            f"des courriels sont en cours pour ce qui serait retiré : {listed}. Mettez la relève en"
-            " pause (pfi pause collect) et attendez leur fin."
         )
 
 

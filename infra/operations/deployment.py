@@ -27,6 +27,7 @@ from infra.operations.flight import queue_depths
 from infra.operations.hospital_file import Hospital
 from infra.operations.journal import journal_of, utc_now
 from infra.operations.secrets import certificates_of, state_of, texts_of
+from infra.operations.stranding import stranded
 from infra.operations.successors import sentence, successors
 from infra.operations.switches import DOORS, Door, Standing, readers_at_rest, standing, turn
 from pfi.edge.settings import dump_settings
@@ -75,6 +76,7 @@ def checks(hospital: Hospital, account: Account, *, other_dpi: bool = False) -> 
         yield from _certificates(hospital, stack)
         yield from _doors(stack)
         yield from _abandoned(hospital, stack)
+        yield from _stranded(hospital, stack)
         yield from _renamed(hospital, stack, Grade.TO_KNOW if other_dpi else Grade.BAD)
 
 
@@ -165,6 +167,13 @@ def _abandoned(hospital: Hospital, stack: Stack) -> Iterator[Check]:
         if queue.startswith(lane) and queue not in kept and count:
             sentence = f"{count} message(s) pour un DPI absent du fichier : attendre leur fin"
             yield Check(f"file {queue}", Grade.BAD, sentence)
+
+
+def _stranded(hospital: Hospital, stack: Stack) -> Iterator[Check]:
+    """A deployment writes the settings too."""
+    installed = read_back(current_text(stack))
+    if installed is not None and (found := stranded(installed, hospital.settings, stack)):
+        yield Check("courriels en cours", Grade.BAD, found)
 
 
 def _renamed(hospital: Hospital, stack: Stack, grade: Grade) -> Iterator[Check]:

@@ -9,6 +9,7 @@ Every act is a row of the partition ``JOURNAL#<mail>`` (not ``REVIEW#``: that ho
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from typing import Any, Final, Protocol
 
 from pydantic import TypeAdapter
@@ -268,14 +269,15 @@ class Desk:
 
     def _unread(self, mail: MailRecord) -> Iterator[list[Put]]:
         """Links that `match` made, of a mail that was never decided."""
+        keys = dict.fromkeys(mail.chains or self._unnamed(mail))
+        let_go = partial(Chain.without, mail=mail.mail)
+        yield from (list(self._chain_puts(each, [let_go])) for each in keys)
+
+    def _unnamed(self, mail: MailRecord) -> Iterator[str]:
+        """The chains of a mail that version 0.2 matched: its row names none."""
         mailbox, dossier = self.settings.mailbox(mail.mailbox), self._dossier(mail)
-        if mailbox is None or dossier is None:
-            return
-        changes: dict[str, list[Callable[[Chain], Chain]]] = {}
-        for number, facts in enumerate(dossier.documents, start=1):
-            change = _released(f"{mail.mail}#{number:04}")
-            changes.setdefault(chain_key(mailbox, facts.id), []).append(change)
-        yield from (list(self._chain_puts(key, wanted)) for key, wanted in changes.items())
+        if mailbox is not None and dossier is not None:
+            yield from (chain_key(mailbox, each.id) for each in dossier.documents)
 
     def _dossier(self, mail: MailRecord) -> Dossier | None:
         """None of a mail that `match` never had in hand."""
@@ -377,7 +379,3 @@ def _together(one: Move, other: Move) -> Move:
         tuple(dict.fromkeys((*one.jobs, *other.jobs))),
         other.arrival or one.arrival,
     )
-
-
-def _released(holder: str) -> Callable[[Chain], Chain]:
-    return lambda chain: chain.moved(holder, Integration.NOT_OWED)

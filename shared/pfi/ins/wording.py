@@ -51,8 +51,8 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.INS_CONFLICT_IN_DOCUMENT: "Deux matricules INS différents dans le même document",
     Reason.MATRICULE_MALFORMED: "Matricule INS mal formé",
     Reason.BASE_INCOMPLETE: "Trait strict absent de l'identité locale qualifiée",
-    Reason.BASE_CHANGED: "L'identité locale a changé pendant l'attente du DPI",
-    Reason.ANOTHER_PATIENT: "Le document à remplacer ou à supprimer est celui d'un autre patient",
+    Reason.BASE_CHANGED: "L'identité locale, ou le DPI de la boîte, a changé avant l'envoi",
+    Reason.ANOTHER_PATIENT: "Le DPI a ce document, ou celui à remplacer, pour un autre patient",
     Reason.FEED_UNREADABLE: "Message d'identité illisible",
     Reason.FEED_WITHOUT_IPP: "Message d'identité sans IPP unique de l'établissement",
     Reason.FEED_CONTRADICTORY: "Fusions d'identités contradictoires",
@@ -142,8 +142,8 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     Reason.INS_CONFLICT_IN_DOCUMENT: f"Le document porte deux INS. {_ASK_SENDER}",
     Reason.MATRICULE_MALFORMED: f"Le matricule n'a pas 15 caractères valides. {_ASK_SENDER}",
     Reason.BASE_CHANGED: f"Vérifier l'identité actuelle du patient. {_BY_HAND}",
-    Reason.ANOTHER_PATIENT: f"{_IDENTITY} : la version déjà intégrée porte un autre INS. "
-    "Ne rien remplacer ni supprimer avant sa réponse.",
+    Reason.ANOTHER_PATIENT: f"{_IDENTITY} : la version déjà intégrée porte un autre INS ou un "
+    "autre IPP. Ne rien remplacer ni supprimer avant sa réponse.",
     Reason.BASE_INCOMPLETE: f"{_IDENTITY} : compléter les traits de l'identité qualifiée, "
     "puis rejouer le courriel.",
     Reason.FEED_UNREADABLE: "Prévenir l'éditeur du référentiel d'identités : le message est à "

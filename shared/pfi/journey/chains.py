@@ -17,6 +17,8 @@ class Link:
     """One mail's claim on the document identifier.
 
     `patients` are digests of the numbers of its patient (INS of the document, IPP matched);
+    `ipp` is that of the IPP alone, which is one of the base of `establishment` ('' for both: not
+    known, or a row of version 0.2);
     `version` is the digest of (event, bytes, masks); `order` is the place in the line
     (`Chain.place`), and links of the same place keep the order in which they joined.
     """
@@ -28,6 +30,8 @@ class Link:
     patients: tuple[str, ...] = ()
     integration: Integration = Integration.WAITING
     ack: str | None = None
+    ipp: str = ""
+    establishment: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +68,16 @@ class Chain:
         links = tuple(sorted((*self.links, link), key=lambda each: each.order))
         return replace(self, links=links)
 
-    def known_as(self, holder: str, patient: str) -> "Chain":
+    def known_as(self, holder: str, ipp: str, establishment: str) -> "Chain":
         """With one more number of the holder's patient: a NIA and the NIR that follows it meet in
         the IPP."""
         links = tuple(
-            replace(link, patients=tuple(sorted({*link.patients, patient})))
+            replace(
+                link,
+                patients=tuple(sorted({*link.patients, ipp})),
+                ipp=ipp,
+                establishment=establishment,
+            )
             if link.holder == holder
             else link
             for link in self.links
@@ -82,6 +91,17 @@ class Chain:
             for link in self.links
         )
         return Chain(links, holder if integration is Integration.INTEGRATED else self.latest)
+
+    def without(self, mail: str) -> "Chain":
+        """With the links of a mail let go that will not take its turn here: they hold back nobody.
+        What is on the wire stays."""
+        links = tuple(
+            replace(link, integration=Integration.NOT_OWED)
+            if link.holder.partition("#")[0] == mail and link.integration is Integration.WAITING
+            else link
+            for link in self.links
+        )
+        return replace(self, links=links)
 
     @property
     def accepted(self) -> Link | None:
@@ -107,9 +127,10 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
     """Whether this holder's message may leave.
 
     Waits while another one is on the wire, or arrived earlier and has not ended; a version
-    already accepted is a repeat; a version whose outcome is unknown is doubtful: sending it
-    could integrate it twice. What replaces, deletes or re-uses the identifier of a document that
-    the DPI holds for another patient never leaves.
+    already accepted is a repeat, but not under another IPP: the DPI holds it for a patient of whom
+    the hospital says no longer that it is him. A version whose outcome is unknown is doubtful:
+    sending it could integrate it twice. What replaces, deletes or re-uses the identifier of a
+    document that the DPI holds for another patient never leaves.
     """
     mine = chain.link(holder)
     if mine is None:
@@ -125,7 +146,7 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
         return Turn.WAIT
     last = chain.accepted
     if last and last.version == mine.version:
-        return Turn.REPEAT
+        return Turn.ANOTHER_PATIENT if _under_another_ipp(last, mine) else Turn.REPEAT
     if any(_held_by_another(link, mine.patients) for link in [*others, *before]):
         return Turn.ANOTHER_PATIENT
     same = [link for link in others if link.version == mine.version]
@@ -135,6 +156,11 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
 
 
 _MAY_BE_HELD = frozenset({Integration.INTEGRATED, Integration.UNKNOWN})
+
+
+def _under_another_ipp(held: Link, mine: Link) -> bool:
+    """Numbers of two establishments tell nothing of each other, nor does one that is not known."""
+    return held.establishment == mine.establishment and held.ipp != mine.ipp
 
 
 def _held_by_another(link: Link, patients: tuple[str, ...]) -> bool:

@@ -87,7 +87,8 @@ class Entry:
         if not self.record.ipp:
             return known
         ipp = digest("ipp", self.establishment, self.record.ipp)
-        return Versioned(known.record.known_as(self.holder, ipp), known.revision)
+        named = known.record.known_as(self.holder, ipp, self.establishment)
+        return Versioned(named, known.revision)
 
     def _ended(self, document: DocumentRecord) -> DocumentRecord:
         if not document.integration.ended:

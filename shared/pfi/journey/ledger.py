@@ -107,10 +107,11 @@ class Ledger:
         return self.write(self.mail_put(replace(known.record, **changes), known.revision))
 
     def mail_change(self, record: MailRecord, was: MailState, *fields: str) -> Change:
-        """The write of these fields of a mail that is in that state still, to be combined with
-        others. It needs no look at the row; that of another mailbox is left alone."""
+        """The write of these fields of a mail that is in that state still, and stands in no other
+        chains, to be combined with others. It needs no look at the row; that of another mailbox is
+        left alone."""
         data = _mails().dump_python(record, mode="json")
-        found = {"state": was.value, "mailbox": record.mailbox}
+        found = {"state": was.value, "mailbox": record.mailbox, "chains": data["chains"]}
         return Change(f"MAIL#{record.mail}", "MAIL", found, {name: data[name] for name in fields})
 
     def write(self, *writes: Put | Change) -> bool:
@@ -157,15 +158,16 @@ class Ledger:
             f"CHAIN#{key}", "CHAIN", _chains().dump_python(chain, mode="json"), revision
         )
 
-    def change_chain(self, key: str, change: Callable[[Chain], Chain]) -> None:
-        """Compare-and-set until it succeeds; a pure change may be computed again."""
+    def change_chain(self, key: str, change: Callable[[Chain], Chain]) -> Chain:
+        """Compare-and-set until it succeeds; a pure change may be computed again. The chain as it
+        is then."""
         while True:
             known = self.chain(key)
             changed = change(known.record)
             if changed == known.record:
-                return
+                return changed
             if self.write(self.chain_put(key, changed, known.revision)):
-                return
+                return changed
 
     # mailbox places and leases (mail-edge §4.1)
 

@@ -129,9 +129,8 @@ class _Match:
         decided = self._decided(None)
         mail = replace(usual, **decided)
         records = self._records(mail, decisions, refused=None)
-        same = same_mail(self.mailbox, self.dossier)
         writes: list[Put | Change] = [self.ledger.mail_change(mail, usual.state, *decided)]
-        writes += [self.ledger.claim_put(same, mail.mail)] if same else []
+        writes += [self.ledger.claim_put(self._same, mail.mail)] if self._same else []
         for record, facts in zip(records, self.dossier.documents, strict=True):
             joined = self._joined(Chain(), mail, record.number, facts)
             writes.append(self.ledger.chain_put(record.chain, joined, None))
@@ -145,13 +144,13 @@ class _Match:
     def one_by_one(self, known: Versioned[MailRecord], decisions: Sequence[Decision]) -> Outcome:
         """Claimed before the chains are joined: a duplicate must never stand in a chain, where its
         link would hold back every later version and never end."""
-        if known.record.state is MailState.RECEIVED:
-            same, mail = same_mail(self.mailbox, self.dossier), known.record.mail
-            if same and self.ledger.claim(same, mail) != mail:
-                return self._duplicate(known)
-            self._join(known.record)
+        ours = self._claimed(known)
+        if ours is None:
+            return self._duplicate(known)
+        known = ours
+        joined = self._join(known.record)
         reason = self._refusal(decisions)
-        if self._overtaken(known.record):
+        if self._overtaken(known.record, joined):
             reason = reason or _awaited(known.record)
         elif reason is not None and (pause := self._pause(known.record, decisions, reason)):
             return self._again(known, reason, pause)
@@ -161,11 +160,42 @@ class _Match:
         decided = self._advance(known, *puts, **self._decided(reason))
         return self._sent_onward(decided, records)
 
-    def _join(self, mail: MailRecord) -> None:
-        for number, document in enumerate(self.dossier.documents, start=1):
-            key = chain_key(self.mailbox, document.id)
-            change = partial(self._joined, mail=mail, number=number, document=document)
-            self.ledger.change_chain(key, change)
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        return tuple(chain_key(self.mailbox, each.id) for each in self.dossier.documents)
+
+    def _claimed(self, known: Versioned[MailRecord]) -> Versioned[MailRecord] | None:
+        """The mail as the first of its kind, with its chains named in its row; None: a duplicate.
+
+        They are named before it stands in them: its mailbox may serve another DPI by the next look,
+        and whoever ends the mail lets go of them all.
+        """
+        before, mail = known.record.chains, known.record.mail
+        new = tuple(dict.fromkeys(each for each in self._keys if each not in before))
+        named = Versioned(replace(known.record, chains=(*before, *new)), (known.revision or 0) + 1)
+        if known.record.state is MailState.RECEIVED and (same := self._same):
+            claim = self.ledger.claim_put(same, mail)
+            if self.ledger.write(claim, self.ledger.mail_put(named.record, known.revision)):
+                return named
+            if self.ledger.claim(same, mail) != mail:
+                return None
+        if not new:
+            return known
+        return replace(named, record=self._advance(known, chains=named.record.chains))
+
+    @property
+    def _same(self) -> str:
+        return same_mail(self.mailbox, self.dossier)
+
+    def _join(self, mail: MailRecord) -> tuple[Chain, ...]:
+        """Stand in the chain of each document, once; the chains as they are then."""
+        pairs = zip(self._keys, self.dossier.documents, strict=True)
+        return tuple(
+            self.ledger.change_chain(
+                key, partial(self._joined, mail=mail, number=number, document=document)
+            )
+            for number, (key, document) in enumerate(pairs, start=1)
+        )
 
     def _joined(
         self, chain: Chain, mail: MailRecord, number: int, document: DocumentFacts
@@ -253,14 +283,13 @@ class _Match:
         self.ports.jobs.send(Step.MATCH, Job(record.mail), delay_s=pause)
         return Outcome(Log.MAIL_AWAITS_FEED, {"mail": Digest(record.mail), "reason": reason})
 
-    def _overtaken(self, mail: MailRecord) -> bool:
+    def _overtaken(self, mail: MailRecord, joined: Sequence[Chain]) -> bool:
         """The wait is over when somebody else has in hand what replaces or deletes one of the
         documents. Asked only of a mail that waited: all others go by the turns of the chain."""
         if _awaited(mail) is None:
             return False
-        pairs = enumerate(self.dossier.documents, start=1)
-        keys = ((chain_key(self.mailbox, x.id), _holder(mail, number)) for number, x in pairs)
-        return any(overtaken(self.ledger.chain(key).record, holder) for key, holder in keys)
+        pairs = enumerate(joined, start=1)
+        return any(overtaken(chain, _holder(mail, number)) for number, chain in pairs)
 
     @property
     def _ipp_oid(self) -> str:
@@ -312,6 +341,8 @@ class _Match:
             warnings=tuple(str(word) for word in (*facts.warnings, *decision.warnings)),
             traits=traits_to_send(facts.identity, decision) if integrate else Traits(),
             decided_at=self.ports.now(),
+            dpi=self.mailbox.dpi,
+            establishment=self.mailbox.establishment,
         )
 
     @property
@@ -320,7 +351,11 @@ class _Match:
         return target is not None and target.txa13_on_delete
 
     def _close_chains(self, mail: MailRecord, records: Sequence[DocumentRecord]) -> None:
-        """A document that will not be sent must not hold back its replacement."""
+        """A document that will not be sent must not hold back its replacement, nor one that goes to
+        another DPI than at an earlier look."""
+        for key in mail.chains:
+            if key not in self._keys:
+                self.ledger.change_chain(key, partial(Chain.without, mail=mail.mail))
         for record in records:
             if record.integration is Integration.NOT_OWED:
                 holder = _holder(mail, record.number)

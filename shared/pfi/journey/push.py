@@ -62,7 +62,8 @@ def push(job: Job, ports: Ports) -> Outcome:
     target = ports.settings.dpi(mailbox.dpi) if mailbox else None
     if mailbox is None or target is None:
         raise Misconfigured(Reason.SETTING_MISSING)
-    entry = Entry(mail, document, found.chains, mailbox.establishment, ledger)
+    establishment = document.record.establishment or mailbox.establishment
+    entry = Entry(mail, document, found.chains, establishment, ledger)
     outcome = _Push(entry, mailbox, target, ports).run()
     # A job handed back would come twice if closing failed; a mail that was settled together with
     # its document has nothing to be closed.
@@ -108,6 +109,8 @@ class _Push:
             return self._later()
         if self.document.integration is Integration.SENT:
             return self._after_a_lost_answer()
+        if self._decided_for_others():
+            return self._refused(Reason.BASE_CHANGED)
         chain, holder = self.entry.chain(), self.entry.holder
         if chain.record.link(holder) is None:
             raise Unavailable(Reason.STORE_UNAVAILABLE)  # match always joins the chain first
@@ -118,6 +121,13 @@ class _Push:
         if taken is Turn.GO:
             return self._go(chain, parent)
         return self._not_now(taken)
+
+    def _decided_for_others(self) -> bool:
+        """The mailbox serves another DPI or establishment than at the decision, by the settings of
+        whoever is behind: nothing leaves under one number with the patient of another."""
+        document, mailbox = self.document, self.mailbox
+        pairs = ((document.dpi, mailbox.dpi), (document.establishment, mailbox.establishment))
+        return any(then and then != now for then, now in pairs)
 
     def _too_early(self, chain: Chain, parent: Chain | None) -> bool:
         """A replacement or deletion of a document that nobody has heard of: the mail that brings
@@ -159,6 +169,8 @@ class _Push:
         busy = self.document.busy_until
         if busy is not None and busy > self.ports.now():
             raise Unavailable(Reason.DPI_UNAVAILABLE)  # another worker is on the wire
+        if self._decided_for_others():
+            return self._unknown(self.entry)
         chain = self.entry.chain()
         message = self._message(self.document)
         same = fingerprint(message) == self.document.message_sha256

@@ -46,7 +46,8 @@ class MailRecord:
     `copies` counts how often these very bytes were collected from a mailbox; 0 for a mail that
     another producer dropped into the store. Until `busy_until` one worker alone sends its mails.
     `reviewed` names its review items, so that none can go unseen; `message` is the digest of its
-    Message-ID, `sent` what its sender is told of, once read.
+    Message-ID, `sent` what its sender is told of, once read. `chains`: where it may stand with a
+    link, written before it stands there; empty when it was decided in one transaction.
     """
 
     mail: str
@@ -73,6 +74,7 @@ class MailRecord:
     sent: Sent | None = None
     settled_at: datetime | None = None
     dossier: str = ""
+    chains: tuple[str, ...] = ()
 
     @property
     def dossier_key(self) -> str:
@@ -84,8 +86,9 @@ class MailRecord:
 class DocumentRecord:
     """One document of a mail: what was decided of it and what the DPI said.
 
-    The hold runs from `first_attempt_at`; `attended_at` says when a worker last had the document
-    in hand (`pfi.journey.hold`).
+    `dpi` and `establishment` are those that the mailbox served at the decision: the IPP, the traits
+    and the chain are of them ('' in rows of version 0.2). The hold runs from `first_attempt_at`;
+    `attended_at` says when a worker last had the document in hand (`pfi.journey.hold`).
     """
 
     mail: str
@@ -115,6 +118,8 @@ class DocumentRecord:
     ended_at: datetime | None = None
     repeated: bool = False
     masks_changed: bool = False
+    dpi: str = ""
+    establishment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

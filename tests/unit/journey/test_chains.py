@@ -1,5 +1,6 @@
 """Turns in a chain: order, exclusion, repeats (design decision 13, Q-29)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,6 +75,22 @@ def test_a_version_accepted_before_another_one_is_no_repeat():
     assert turn(links, "c", None) is Turn.GO
 
 
+@pytest.mark.parametrize(
+    ("held", "expected"),
+    [
+        ({"ipp": "1", "establishment": "ch"}, Turn.REPEAT),
+        ({"ipp": "2", "establishment": "ch"}, Turn.ANOTHER_PATIENT),
+        ({"ipp": "2", "establishment": "ehpad"}, Turn.REPEAT),
+        ({}, Turn.REPEAT),
+    ],
+    ids=["same IPP", "another IPP", "of another base", "not known"],
+)
+def test_the_version_last_accepted_is_no_repeat_under_another_ipp(held, expected):
+    accepted = replace(link("a", integration=Integration.INTEGRATED), **held)
+    mine = replace(link("b", order="2"), ipp="1", establishment="ch")
+    assert turn(Chain((accepted, mine)), "b", None) is expected
+
+
 def test_a_version_of_unknown_outcome_is_doubtful():
     links = chain(link("a", "1", integration=Integration.UNKNOWN), link("b", "2"))
     assert turn(links, "b", None) is Turn.DOUBTFUL
@@ -111,3 +128,13 @@ def test_the_deletion_of_a_known_document_stands_right_behind_it():
     chain = Chain().joined(last)
     assert _place(Event.DELETE, 1, chain) == last.order
     assert _place(Event.DELETE, 500, chain) == (ARRIVED + timedelta(seconds=500)).isoformat()
+
+
+def test_links_let_go_hold_back_nobody_and_what_is_on_the_wire_stays():
+    links = chain(
+        link("m#0001", "1"),
+        link("m#0002", "2", integration=Integration.SENT),
+        link("mm#0001", "3"),
+    )
+    left = [each.integration for each in links.without("m").links]
+    assert left == [Integration.NOT_OWED, Integration.SENT, Integration.WAITING]

@@ -8,20 +8,25 @@ import pytest
 from infra.local.invented.documents import DOCUMENT_ID
 from pfi.adapters.csv_patients import ListedPatients
 from pfi.journey.accounts import Terms, counted
-from pfi.journey.grace import LONGEST, next_look_s
+from pfi.journey.chains import Chain, Link
+from pfi.journey.grace import LONGEST, next_look_s, overtaken
+from pfi.journey.keys import chain_key
 from pfi.journey.outcome import Log
 from pfi.journey.stuck import stuck
-from pfi.names import Reason, Route, Step
+from pfi.names import Integration, Reason, Route, Step
 from tests.data.builders import EVERYBODY, LEA, THEO, document
 from tests.doubles.drive import FALLBACK, HOSPITAL, Drive
+from tests.doubles.meddling import MeddlingTable
 from tests.unit.journey.test_routes import letter
 
 HOUR = 3600
+ENDED = Integration.NOT_OWED
 OTHERS = tuple(person.record for person in EVERYBODY if person is not LEA)
 
 
-def drive(grace_s=HOUR, base=OTHERS):
-    return Drive(replace(HOSPITAL, match=replace(HOSPITAL.match, grace_s=grace_s)), base)
+def drive(grace_s=HOUR, base=OTHERS, **options):
+    settings = replace(HOSPITAL, match=replace(HOSPITAL.match, grace_s=grace_s))
+    return Drive(settings, base, **options)
 
 
 def arrived(one, *entries, number=1):
@@ -159,6 +164,23 @@ def test_a_copy_of_the_same_version_that_fell_back_ends_no_wait():
     feed(one, LEA.record)
     one.work(rounds=100)
     assert one.mail(first).route is Route.INTEGRATED
+
+
+@pytest.mark.parametrize(("mail", "over"), [("m", False), ("other", True)])
+def test_a_mail_whose_links_a_crash_had_closed_is_not_overtaken_by_itself(mail, over):
+    """Two documents of one mail in one chain: let go, and the decision was not written."""
+    mine = Link(holder="m#0001", order="1", version="v1", masks="", integration=ENDED)
+    later = Link(holder=f"{mail}#0002", order="2", version="v2", masks="", integration=ENDED)
+    assert overtaken(Chain((mine, later)), mine.holder) is over
+
+
+def test_without_a_grace_a_refused_replacement_costs_its_parent_no_call():
+    """Nobody waits there who must hear of it."""
+    for grace_s, told in ((0, False), (HOUR, True)):
+        one = drive(grace_s, table=(table := MeddlingTable()))
+        arrived(one, FAULTY_SUCCESSOR)
+        parent = f"CHAIN#{chain_key(HOSPITAL.mailboxes[0], DOCUMENT_ID)}"
+        assert any(parent in partitions for _, partitions in table.journal) is told
 
 
 def test_a_mail_in_its_grace_is_under_way_with_its_reason_and_never_stuck():

@@ -3,8 +3,11 @@
 import hashlib
 from dataclasses import replace
 
+import pytest
+
 from pfi.adapters.csv_patients import ListedPatients
 from pfi.errors import OutcomeUnknown, Unavailable
+from pfi.journey.outcome import Log
 from pfi.names import Mdn, Reason, Route
 from tests.data.builders import (
     LEA,
@@ -70,6 +73,38 @@ def test_a_nia_known_as_somebody_elses_beside_a_nir_is_a_conflict():
     ids = [(LEA.oid, LEA.matricule), (SAMIR.oid, SAMIR.matricule)]
     [found] = drive.process(letter(document(LEA, ids=ids)))
     assert (found.route, found.reason) == (Route.FORWARDED, "PFI-ID-07")
+
+
+@pytest.mark.parametrize(
+    ("into", "route"), [(LEA, Route.INTEGRATED), (YANN, Route.FORWARDED)], ids=["own", "another's"]
+)
+def test_a_nia_of_a_record_that_was_merged_is_of_the_patient_it_was_merged_into(into, route):
+    merged = replace(SAMIR.record, merged_into=into.ipp)
+    drive = Drive(patients=(LEA.record, YANN.record, merged))
+    ids = [(LEA.oid, LEA.matricule), (SAMIR.oid, SAMIR.matricule)]
+    [found] = drive.process(letter(document(LEA, ids=ids)))
+    assert (found.route, found.reason) == (route, None if into is LEA else "PFI-ID-07")
+
+
+class Renumbering(ListedPatients):
+    """A base in which the feed gives a patient another number between two looks."""
+
+    def find(self, establishment, matricule, oid):
+        found = super().find(establishment, matricule, oid)
+        renumbered = [replace(each, ipp=f"{each.ipp}-after") for each in found]
+        self.__init__(renumbered)
+        return found
+
+
+def test_two_documents_of_one_mail_that_were_matched_to_two_ipps_are_not_sent():
+    drive = Drive()
+    drive.ports.patients = Renumbering([LEA.record])
+    entries = [document(LEA, document_id=f"2.25.1.{n}") for n in range(2)]
+    [found] = drive.process(letter(*entries))
+    [told] = [each for each in drive.outcomes if each.log is Log.MAIL_DECIDED]
+    assert (found.route, told.facts["reason"]) == (Route.FORWARDED, Reason.MULTIPLE_PATIENTS)
+    assert [each.integration.value for each in drive.documents(found)] == ["not_owed"] * 2
+    assert drive.ports.hospital.accepted == []
 
 
 def test_a_document_with_the_hospital_number_of_another_patient_is_refused():
@@ -172,6 +207,34 @@ def test_a_nia_that_became_a_nir_is_the_same_patient_for_a_replacement():
     second = document(after, document_id="2.25.1.2", parent="2.25.1.1", action="C")
     found = drive.process(letter(first, number=1), letter(second, number=2))
     assert [each.route for each in found] == [Route.INTEGRATED] * 2
+
+
+def test_a_document_sent_again_after_its_ipp_was_corrected_is_neither_swallowed_nor_sent_twice():
+    """The DPI holds it for the patient of the other number: a person must move it."""
+    drive = Drive(patients=(replace(LEA.record, ipp="WRONG"),))
+    drive.process(letter(document(LEA), number=1))
+    drive.ports.patients = ListedPatients([replace(LEA.record, ipp="RIGHT")])
+    for number in (2, 3):
+        [found] = drive.process(letter(document(LEA), number=number))
+        assert (found.route, found.reason) == (Route.FORWARDED, Reason.ANOTHER_PATIENT.value)
+        assert found.mdn is Mdn.ERROR
+    assert len(drive.ports.hospital.accepted) == 1
+
+
+def test_the_same_document_for_two_establishments_of_one_dpi_is_a_repeat():
+    """Each has a number of its own for the patient: they tell nothing of each other."""
+    other = replace(
+        HOSPITAL.mailboxes[0], id="other", address="b@ch-invente.mssante.fr", establishment="b"
+    )
+    drive = Drive(replace(HOSPITAL, mailboxes=(*HOSPITAL.mailboxes, other)))
+    drive.process(letter(document(LEA), number=1))
+    drive.ports.patients = ListedPatients([replace(LEA.record, ipp="OF-B")])
+    raw = letter(document(LEA), number=2)
+    mail = hashlib.sha256(raw).hexdigest()
+    drive.ports.store.put_mail("other", mail, raw)
+    drive.work()
+    assert drive.mail(mail).route is Route.INTEGRATED
+    assert len(drive.ports.hospital.accepted) == 1
 
 
 def test_where_the_dpi_alone_decides_a_document_of_another_patient_is_not_replaced_either():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from pfi.adapters.csv_patients import ListedPatients
 from pfi.journey.chains import Chain, Link
 from pfi.journey.jobs import Job, load
 from pfi.journey.keys import chain_key, patients_of, same_mail, version_of
@@ -23,6 +24,8 @@ from tests.doubles.drive import FALLBACK, HOSPITAL, Drive
 from tests.unit.journey.test_routes import letter
 
 APP = HOSPITAL.mailboxes[0]
+LATER = ("ipp", "establishment")
+"""Fields that 0.2 did not write in a link."""
 
 
 def left(raw, *, state, claimed=True, stored=True, **changes):
@@ -156,3 +159,15 @@ def test_a_document_that_was_decided_is_pushed_by_a_job_that_names_no_chain():
     found = drive.mail(mail)
     assert (found.route, found.state) == (Route.INTEGRATED, MailState.SETTLED)
     assert len(drive.ports.hospital.accepted) == 1
+
+
+def test_a_link_of_then_says_nothing_of_an_ipp_and_its_version_is_a_repeat():
+    drive = Drive()
+    drive.process(letter(document(LEA), number=1))
+    for at, row in drive.ports.table.rows.items():
+        if row.pk.startswith("CHAIN#"):
+            links = [{k: v for k, v in x.items() if k not in LATER} for x in row.data["links"]]
+            drive.ports.table.rows[at] = replace(row, data={**row.data, "links": links})
+    drive.ports.patients = ListedPatients([replace(LEA.record, ipp="OTHER")])
+    [found] = drive.process(letter(document(LEA), number=2))
+    assert (found.route, drive.documents(found)[0].repeated) == (Route.INTEGRATED, True)

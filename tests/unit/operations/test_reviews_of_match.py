@@ -1,20 +1,24 @@
 """Mails in review that nobody decided: `match` is started by a dossier, and so are its reviews."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 
 from infra.operations.installed_reviews import arrival_body
+from pfi.adapters.csv_patients import ListedPatients
 from pfi.edge.lambdas import letters_of
 from pfi.errors import Unavailable
-from pfi.journey.keys import dossier_key
+from pfi.journey.keys import chain_key, dossier_key
 from pfi.journey.match import _Match
 from pfi.journey.records import MailState
 from pfi.journey.review import DeadLetter, review
-from pfi.names import Reason, Route, Step
-from tests.data.builders import LEA, document
+from pfi.names import Integration, Reason, Route, Step
+from tests.data.builders import DOCUMENT_ID, LEA, document
 from tests.unit.edge.records import record
 from tests.unit.operations.test_reviews import SIGNED, Hospital, letter
+
+HOURS = 7200
 
 
 @pytest.fixture
@@ -113,3 +117,41 @@ def test_a_mail_closed_before_the_decision_holds_back_no_later_version(hospital)
     [other] = hospital.process(letter(newer, number=2))
     assert (other.route, hospital.mail(mail).route) == (Route.INTEGRATED, Route.REVIEW)
     assert hospital.waiting() == []
+
+
+def test_a_closed_mail_lets_go_of_the_chains_of_a_dpi_that_its_mailbox_served_before(hospital):
+    """It waited for its patient while the mailbox was turned to another DPI."""
+    ports, before = hospital.ports, hospital.ports.settings
+    [box] = before.mailboxes
+    beside = replace(box, id="beside", address="beside@ch-invente.mssante.fr")
+    dpis = (*before.dpis, replace(before.dpis[0], id="other", host="other"))
+    grace, known = replace(before.match, grace_s=HOURS), ports.patients
+    ports.settings = replace(before, mailboxes=(box, beside), dpis=dpis, match=grace)
+    ports.patients = ListedPatients(())
+    ports.inbox.deliver(letter())
+    [found] = hospital.collect()[:1]
+    hospital.work(rounds=1)
+    turned = (replace(box, dpi="other"), beside)
+    ports.settings = replace(ports.settings, mailboxes=turned)
+    hospital.work(rounds=1, pause_s=600)
+    mail = found.facts["mail"].value
+    review(DeadLetter(Step.MATCH, mail, None, Reason.UNEXPECTED, 12), ports)
+    hospital.desk.close(mail, *SIGNED)
+    for mailbox in (box, turned[0]):
+        [link] = hospital.ledger.chain(chain_key(mailbox, DOCUMENT_ID)).record.links
+        assert link.integration is Integration.NOT_OWED
+    ports.jobs.queues[Step.MATCH].clear()
+    ports.patients, ports.settings = known, replace(ports.settings, mailboxes=(box, beside))
+    newer = document(LEA, effective_time="20260514101500+0200")
+    [other] = hospital.process(letter(newer, number=2))
+    assert (other.route, hospital.failures) == (Route.INTEGRATED, [])
+
+
+def test_a_mail_that_version_0_2_matched_is_closed_by_what_its_dossier_says(hospital):
+    """Its row names no chain."""
+    mail = stuck_before_the_decision(hospital)
+    assert hospital.mail(mail).chains == ()
+    hospital.desk.close(mail, *SIGNED)
+    box = hospital.ports.settings.mailboxes[0]
+    [link] = hospital.ledger.chain(chain_key(box, DOCUMENT_ID)).record.links
+    assert link.integration is Integration.NOT_OWED

@@ -112,7 +112,7 @@ def installed(monkeypatch):
 
     monkeypatch.setattr(configuration, "settings_text", text)
     monkeypatch.setattr(deployment, "current_text", text)
-    monkeypatch.setattr(configuration, "_refuse_to_strand", lambda *_: None)
+    monkeypatch.setattr(configuration, "refuse_to_strand", lambda *_: None)
     monkeypatch.setattr(configuration, "_pending", lambda *_: ())
     return Installed()
 
@@ -134,7 +134,7 @@ def test_config_push_refuses_a_new_name_and_takes_it_with_the_word(installed):
 def test_a_deployment_is_refused_by_it_and_told_of_it_with_the_word(
     installed, monkeypatch, hospital, other_dpi, grades
 ):
-    for name in ("_certificates", "_doors", "_abandoned"):
+    for name in ("_certificates", "_doors", "_abandoned", "_stranded"):
         monkeypatch.setattr(deployment, name, lambda *_: ())
     monkeypatch.setattr(deployment, "_quota", lambda *_: Check("quota", Grade.GOOD, ""))
     monkeypatch.setattr(deployment, "find_stack", lambda *_: installed)
