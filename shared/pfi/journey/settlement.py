@@ -66,7 +66,7 @@ def settle(
     endings = tuple(endings)
     worst = _worst(endings)
     if worst is not None:
-        reason = worst.reason or worst.code or Reason.OTHER.value
+        reason = worst.reason or worst.code or reason or Reason.OTHER.value
         if worst.integration is Integration.UNKNOWN:
             return Settlement(Route.REVIEW, reason, review=Reason.DPI_OUTCOME_UNKNOWN)
         if reason in _FOR_A_PERSON:

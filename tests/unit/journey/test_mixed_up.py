@@ -102,7 +102,8 @@ def test_two_documents_of_one_mail_that_were_matched_to_two_ipps_are_not_sent():
     entries = [document(LEA, document_id=f"2.25.1.{n}") for n in range(2)]
     [found] = drive.process(letter(*entries))
     [told] = [each for each in drive.outcomes if each.log is Log.MAIL_DECIDED]
-    assert (found.route, told.facts["reason"]) == (Route.FORWARDED, Reason.MULTIPLE_PATIENTS)
+    assert told.facts["reason"] is Reason.MULTIPLE_PATIENTS
+    assert (found.route, found.reason) == (Route.FORWARDED, Reason.MULTIPLE_PATIENTS.value)
     assert [each.integration.value for each in drive.documents(found)] == ["not_owed"] * 2
     assert drive.ports.hospital.accepted == []
 
