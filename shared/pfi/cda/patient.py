@@ -56,18 +56,31 @@ def _described(patient: etree._Element | None) -> int:
     """
     names = every(patient, "name")
     return max(
-        _distinct_names(names, "family"),
-        _distinct_names(names, "given"),
+        _distinct(value for name in names for value in _each_qualified(name, "family", "BR")),
+        _distinct(_qualified(name, "given", "BR") for name in names),
+        *map(_given_to, names),
         _distinct_codes(each.get("value", "") for each in every(patient, "birthTime")),
         _distinct_codes(map(code_of, every(patient, "administrativeGenderCode"))),
         _distinct_codes(map(xml.text, every(patient, _BIRTH_PLACE))),
     )
 
 
-def _distinct_names(names: list[etree._Element], part: str) -> int:
-    """A birth name said again in another spelling, or left empty, is no second one."""
-    values = {value for name in names for value in _each_qualified(name, part, "BR")}
+def _distinct(names: Iterable[str]) -> int:
+    """A name said again in another spelling, or left empty, is no second one."""
+    values = set(names)
     return len(values) if len(values) < 2 else len({separated(v) for v in values if has_name(v)})
+
+
+def _given_to(name: etree._Element) -> int:
+    """Some senders mark each given name of a person as a birth name. They are one person's where
+    the list of given names, if there is one, holds them all."""
+    values = {value for value in _each_qualified(name, "given", "BR") if has_name(value)}
+    listed = _unqualified(name)
+    if len(values) < 2 or not listed:
+        return 1
+    words = f" {separated(listed)} "
+    strays = {separated(value) for value in values if f" {separated(value)} " not in words}
+    return 1 + len(strays)
 
 
 def _distinct_codes(written: Iterable[str]) -> int:
@@ -121,11 +134,15 @@ def _each_qualified(name: etree._Element | None, part: str, token: str) -> Itera
 
 def _given_list(name: etree._Element | None, given: str) -> tuple[str, bool]:
     """Two generations (Q-10): unqualified `given` is the full list, or the other names only."""
-    unqualified = (xml.text(each) for each in every(name, "given") if not each.get("qualifier"))
-    listed = " ".join(part for part in unqualified if part)
+    listed = _unqualified(name)
     if not (given and listed) or f"{_plain(listed)} ".startswith(f"{_plain(given)} "):
         return listed, False
     return f"{given} {listed}", True
+
+
+def _unqualified(name: etree._Element | None) -> str:
+    unqualified = (xml.text(each) for each in every(name, "given") if not each.get("qualifier"))
+    return " ".join(part for part in unqualified if part)
 
 
 def _plain(name: str) -> str:

@@ -179,7 +179,8 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     "il a pu partir sans que le relais le confirme.",
     Reason.TOO_MANY_NOTICES: "Joindre l'expéditeur : ses envois échouent en série.",
     Reason.FORWARD_LOOP: "Le document est déjà dans la messagerie de repli : l'y traiter à la "
-    "main. Y chercher une règle qui renvoie ces courriels à la plateforme, et la retirer.",
+    "main. Y chercher une règle qui renvoie ces courriels à la plateforme, et la retirer ; s'il "
+    "n'y en a pas, l'expéditeur renvoie toujours la même archive : le joindre.",
     Reason.AUTO_UNSURE: "Lire le courriel : s'il porte un document, le classer à la main et "
     "demander à l'expéditeur d'envoyer l'archive sans message intermédiaire.",
 }

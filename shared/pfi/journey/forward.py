@@ -125,7 +125,7 @@ class _Forward:
         archive, to = self.dossier.archive_sha256, self.owed.forward_to
         if not archive or record.forward is not Leg.NOT_OWED:
             return True
-        return self.ledger.may_forward(record.mail, archive, to)
+        return self.ledger.may_forward(record.mail, record.mailbox, archive, to)
 
     def _may_notify(self) -> bool:
         if not self.owed.notice_to:

@@ -7,7 +7,7 @@ whose state has already advanced sends its downstream message again (design §1)
 Partitions: ``MAIL#<digest>`` (the mail and its documents), ``CHAIN#<digest>`` (every mail that
 carries one document identifier), ``PLACE#<mailbox>#<digest>`` (what was seen in the account),
 ``SAME#<digest>`` (Message-ID + archive), ``OUT#<digest>`` (mails that we sent),
-``FORWARDS#<digest>`` (which mails brought one archive to one fallback mailbox), ``REVIEW#…``.
+``FORWARDS#<digest>`` (which mails brought one archive to the fallback mailbox), ``REVIEW#…``.
 Keys are digests, numbers and configured ids.
 """
 
@@ -257,10 +257,11 @@ class Ledger:
             if self.write(self._put(pk, hour, {"count": count}, _revision(row))):
                 return int(count)
 
-    def may_forward(self, mail: str, archive: str, address: str) -> bool:
-        """False when as many other mails as `FORWARDS` brought this archive to this address within
-        `FORWARDS_DAYS`. A mail counts once, however often it is tried."""
-        pk, now = f"FORWARDS#{digest('forward', archive, address.lower())}", self.now()
+    def may_forward(self, mail: str, mailbox: str, archive: str, address: str) -> bool:
+        """False when as many other mails as `FORWARDS` brought this archive from this mailbox to
+        this address within `FORWARDS_DAYS`. A mail counts once, however often it is tried."""
+        way = digest("forward", mailbox, archive, address.lower())
+        pk, now = f"FORWARDS#{way}", self.now()
         since = now - timedelta(days=FORWARDS_DAYS)
         while True:
             row = self.table.get(pk, "FORWARDS")

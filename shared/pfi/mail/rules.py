@@ -261,6 +261,8 @@ def mdn_request(mail: Mail, policy: MailPolicy, *, may: bool | None = None) -> M
     asked = mail.addresses("disposition-notification-to")
     address = asked[0] if len(asked) == 1 else ""
     allowed = may_answer(mail, policy) if may is None else may
+    if address and _ROBOT.match(address):  # nobody reads it, and nobody can confirm it
+        return MdnRequest(asked=True)
     may_go = bool(address) and _answerable(address, policy)
     if allowed and (not address or _needs_human(mail, address, policy)):
         return MdnRequest(asked=True, confirm=True, proposed=address if may_go else "")

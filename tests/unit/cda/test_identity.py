@@ -189,6 +189,24 @@ def test_two_values_of_a_strict_trait_are_two_persons(mark, addition):
     assert identity(beside(mark, addition)).record_targets == 2
 
 
+SEVERAL = '<given qualifier="BR">MARIE</given><given qualifier="BR">Anne-Lou</given>'
+
+
+@pytest.mark.parametrize(
+    ("names", "persons"),
+    [
+        (SEVERAL, 1),
+        (f"<given>MARIE ANNE LOU</given>{SEVERAL}", 1),
+        (f"<given>MARIE</given><given>ANNE LOU</given>{SEVERAL}", 1),
+        (f'{SEVERAL}<given qualifier="BR">MARIE ANNE LOU</given>', 1),
+        (f"<given>MARIE LOU</given>{SEVERAL}", 2),
+        (f"<given>MARIE ANNE LOUISE</given>{SEVERAL}", 2),
+    ],
+)
+def test_given_names_that_are_all_marked_as_of_birth_are_one_persons(names, persons):
+    assert identity(cda(LEA, names=names)).record_targets == persons
+
+
 @pytest.mark.parametrize(
     ("mark", "addition"),
     [

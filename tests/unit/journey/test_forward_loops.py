@@ -133,9 +133,10 @@ def test_a_mail_that_is_tried_many_times_counts_once():
 
 def test_a_worker_that_died_after_it_counted_finds_its_mail_counted():
     ledger = Drive().ledger
-    assert all(ledger.may_forward(f"{n}", "archive", FALLBACK) for n in range(FORWARDS))
-    assert ledger.may_forward(f"{FORWARDS - 1}", "archive", FALLBACK.upper())
-    assert not ledger.may_forward(f"{FORWARDS}", "archive", FALLBACK)
+    assert all(ledger.may_forward(f"{n}", "app", "archive", FALLBACK) for n in range(FORWARDS))
+    assert ledger.may_forward(f"{FORWARDS - 1}", "app", "archive", FALLBACK.upper())
+    assert not ledger.may_forward(f"{FORWARDS}", "app", "archive", FALLBACK)
+    assert ledger.may_forward(f"{FORWARDS}", "another", "archive", FALLBACK)
 
 
 def test_a_person_may_send_on_what_was_thought_a_loop():

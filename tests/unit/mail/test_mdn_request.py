@@ -83,13 +83,19 @@ def test_an_mdn_never_goes_outside_the_trust_space_nor_to_ourselves(address):
     assert request(Disposition_Notification_To=address, Return_Path=f"<{address}>") == NEVER
 
 
-@pytest.mark.parametrize("address", ["x@gmail.example", OWN, "no-reply@labo-fictif.mssante.fr"])
+@pytest.mark.parametrize("address", ["x@gmail.example", OWN])
 def test_such_an_address_that_is_not_the_return_path_is_told_to_a_person_and_proposed_to_nobody(
     address,
 ):
     """N-03, §1.6."""
     found = request(Disposition_Notification_To=address)
     assert found == MdnRequest(asked=True, confirm=True)
+
+
+def test_a_robot_that_asks_for_an_mdn_gets_none_and_nobody_has_to_confirm_it():
+    """A laboratory that always asks it would fill the review list with one item for each mail."""
+    robot = "no-reply@labo-fictif.mssante.fr"
+    assert request(Disposition_Notification_To=robot) == NEVER
 
 
 def test_a_report_asking_for_an_mdn_gets_none():
