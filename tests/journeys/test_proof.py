@@ -95,7 +95,7 @@ GONE = {
     "REVIEW": Doubt.REVIEW_MISSING,
 }
 """What is said of a mail when its row of this kind is gone."""
-OF_NO_MAIL = {"LEASE", "NOTICES", "PACE", "JOURNAL", "CONFIG"}
+OF_NO_MAIL = {"LEASE", "NOTICES", "FORWARDS", "PACE", "JOURNAL", "CONFIG"}
 """They say nothing of where a mail is (docs/operate/unaccounted.md)."""
 
 
