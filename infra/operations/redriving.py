@@ -154,15 +154,19 @@ def _reopened() -> dict[str, Any]:
 
 
 def chain_change(document: DocumentRecord) -> Callable[[Chain], Chain]:
-    """The document's link takes its state again, unless the DPI went on without it."""
+    """The document's link takes its state again; it does not wait anew when the DPI went on without
+    it. One that is given up hinders nobody."""
     holder = holder_of(document)
 
     def change(chain: Chain) -> Chain:
         mine = chain.link(holder)
         if mine is None or mine.integration is document.integration:
             return chain
+        again = document.integration is Integration.WAITING
         later = chain.links[chain.links.index(mine) + 1 :]
-        if any(x.integration in _MAY_BE_HELD and x.version != mine.version for x in later):
+        if again and any(
+            x.integration in _MAY_BE_HELD and x.version != mine.version for x in later
+        ):
             raise OperationRefused(
                 f"document {document.number} : le DPI a, ou a peut-être, une version arrivée après"
             )

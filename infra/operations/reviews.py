@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 
 from pydantic import TypeAdapter
 
+from infra.operations import stopped
 from infra.operations.account import OperationRefused
 from infra.operations.redriving import Move, chain_change, move_of, step_of
 from infra.operations.transactions import Groups, transactions
@@ -134,11 +135,9 @@ class Desk:
             return self._apply(mail, who, why)
         for _ in range(MOST_TRIES):
             seen = self._seen(mail)
-            chosen = _chosen(seen.filed, step)
-            planned, move = _planned(seen, chosen, checked=checked)
+            planned, move, first = self._prepared(seen, step, checked=checked)
             items = [self._item_put(each, REDRIVING) for each in planned]
             act = self._act_put(mail, self._act("redrive", who, why, planned))
-            first = tuple(self._document_groups(seen.documents, move.documents))
             moved = self._moved_put(seen, planned, move)
             if self._written(first, items, [moved, act]):
                 self._send(move, self.settings.lane(seen.mail.record.mailbox))
@@ -176,6 +175,20 @@ class Desk:
             self.queues.apply(message, feed)
         self._leave(chosen)
         return tuple(each.item for each in chosen)
+
+    def _prepared(
+        self, seen: "_Seen", step: Step | None, *, checked: bool
+    ) -> tuple[tuple[Filed, ...], Move, Groups]:
+        """A refusal says what an earlier try left behind: a later version may wait for it."""
+        stopped.refuse_what_a_close_began(seen.documents)
+        try:
+            planned, move = _planned(seen, _chosen(seen.filed, step), checked=checked)
+            return planned, move, tuple(self._document_groups(seen.documents, move.documents))
+        except OperationRefused as refused:
+            settled = seen.mail.record.state is MailState.SETTLED
+            if not settled or not any(stopped.left_waiting(seen.documents)):
+                raise
+            raise OperationRefused(f"{refused} ; {stopped.HALF_REDRIVEN}") from refused
 
     def _seen(self, mail: str) -> "_Seen":
         known = self.ledger.mail(mail)
@@ -230,12 +243,17 @@ class Desk:
     def _given_up(
         self, mail: str, chosen: tuple[Filed, ...]
     ) -> tuple[tuple[list[Put], ...], list[Put]]:
-        """A mail under way ends in review; what it held back in its chains may go on."""
+        """A mail under way ends in review; what it held back in its chains may go on. One that is
+        settled stays as it is, but for documents that a redrive broken off has left waiting."""
         known = self.ledger.mail(mail)
-        if known is None or known.record.state is MailState.SETTLED:
+        if known is None:
             return (), []
         reason = chosen[0].item.reason
         documents = self.ledger.documents(mail)
+        if known.record.state is MailState.SETTLED:
+            waiting = stopped.left_waiting(documents)
+            left = [stopped.given_up(each, reason) for each in waiting]
+            return tuple(self._document_groups(documents, left)), []
         ended = tuple(self._ended(documents, chosen, reason))
         decided = known.record.state is MailState.DECIDED
         links = self._document_groups(documents, ended) if decided else self._unread(known.record)
@@ -265,7 +283,7 @@ class Desk:
                 doubt = Reason.DPI_OUTCOME_UNKNOWN.value
                 yield replace(each, integration=Integration.UNKNOWN, reason=doubt)
             else:
-                yield replace(each, integration=Integration.NOT_OWED, reason=reason)
+                yield stopped.given_up(each, reason)
 
     def _unread(self, mail: MailRecord) -> Iterator[list[Put]]:
         """Links that `match` made, of a mail that was never decided."""

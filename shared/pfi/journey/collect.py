@@ -7,7 +7,8 @@ poll. The arrival of the bytes in the store is the event that starts the journey
 What is known of a mail's place is asked only when it matters: a commit finds out that its place is
 taken. After a poll that did not end well each mail is looked up, and each try is written down
 before it is made, so that one that kills the collector is set aside at last. A mail that is
-committed and cannot be moved takes nobody's turn, and counts as a failed try in each poll.
+committed, or in review for it is set aside, and cannot be moved takes nobody's turn, and counts as
+a failed try in each poll.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ from pfi.journey.settings import MailboxSettings
 from pfi.names import Reason, Route, Step
 
 _LOOKED_UP: Final = 4
-"""How many times `mails_per_run` of a long list are looked up, committed ones not counted."""
+"""How many times `mails_per_run` of a long list are looked up, those dealt with not counted."""
 _TOGETHER: Final = 100
 """Places that are looked up in one call."""
 _ALONE: Final = 20
@@ -98,20 +99,20 @@ class _Poll:
 
     def _waiting(self, until: datetime) -> list[_Waiting]:
         """Mails least often tried first, so that one that kills the session blocks nobody; those
-        that are committed and only have to be moved come last, and take no other's turn.
+        that are dealt with and only have to be moved come last, and take no other's turn.
 
         Only the head of a long list is looked up: a backlog must not eat the time of the run.
         """
         most = self.ports.settings.operator.mails_per_run
         waiting: list[_Waiting] = []
-        committed: list[_Waiting] = []
+        dealt_with: list[_Waiting] = []
         for each in self._listed():
-            (waiting if each.known.record.mail is None else committed).append(each)
+            (dealt_with if each.known.record.dealt_with else waiting).append(each)
             if len(waiting) == _LOOKED_UP * most or self.ports.now() > until:
                 break
-        self.unfiled.update(each.uid for each in committed)
+        self.unfiled.update(each.uid for each in dealt_with)
         waiting.sort(key=lambda each: (each.known.record.tries, each.uid))
-        return waiting[:most] + committed
+        return waiting[:most] + dealt_with
 
     def _listed(self) -> Iterator[_Waiting]:
         """The mails in uid order, with what is known of their places."""
@@ -132,10 +133,12 @@ class _Poll:
         return place_key(self.mailbox, host, self.session.uid_validity, uid, size)
 
     def _one(self, waiting: _Waiting, *, proven: bool) -> Outcome | None:
-        place = waiting.known.record
+        place, operator = waiting.known.record, self.ports.settings.operator
         try:
             if place.mail is not None:
-                return self._moved(waiting.uid, place.mail)
+                return self._moved(waiting.uid, place.mail, operator.processed_folder)
+            if place.aside is not None:
+                return self._moved(waiting.uid, place.aside, operator.set_aside_folder)
             if waiting.size > self.ports.settings.limits.mail_bytes:
                 return self._set_aside(waiting, Reason.MAIL_TOO_LARGE)
             if self._hopeless(place, proven=proven):
@@ -150,9 +153,9 @@ class _Poll:
         attempts = self.ports.settings.operator.fetch_attempts
         return place.tries >= (attempts if proven else attempts * _ALONE)
 
-    def _moved(self, uid: int, mail: str) -> Outcome:
+    def _moved(self, uid: int, mail: str, folder: str) -> Outcome:
         """Whatever the server says, only a poll that sees it no more proves the move."""
-        if self._file(uid, self.ports.settings.operator.processed_folder):
+        if self._file(uid, folder):
             return Outcome(Log.MAIL_SEEN, {"mail": Digest(mail)})
         reason = Reason.MAILBOX_UNAVAILABLE
         return Outcome(Log.MAIL_NOT_MOVED, {"mail": Digest(mail), "reason": reason})
@@ -213,7 +216,8 @@ class _Poll:
         raise Unavailable(Reason.STORE_UNAVAILABLE)
 
     def _set_aside(self, waiting: _Waiting, reason: Reason) -> Outcome:
-        """Not downloaded: the mail stays in the mailbox, in a folder for people, and in review."""
+        """Not downloaded: the mail stays in the mailbox, in a folder for people, and in review.
+        Known already, it was in review before and may be closed there: no poll opens it again."""
         header = self.session.header(waiting.uid)
         place = f"{self.session.uid_validity}#{waiting.uid}#{waiting.size}".encode()
         mail = hashlib.sha256(place + header).hexdigest()
@@ -227,10 +231,22 @@ class _Poll:
             reason=reason.value,
             review=True,
         )
-        self.ports.jobs.to_review(Step.PARSE, Job(mail), reason)
-        self.ledger.write(self.ledger.mail_put(record, None))
-        self._file(waiting.uid, self.ports.settings.operator.set_aside_folder)
+        fresh = self.ledger.mail(mail) is None
+        if fresh:
+            self.ports.jobs.to_review(Step.PARSE, Job(mail), reason)
+            self.ledger.write(self.ledger.mail_put(record, None))
+        moved = self._file(waiting.uid, self.ports.settings.operator.set_aside_folder)
+        if not (fresh and moved):
+            self._remember(waiting, mail)
         return Outcome(Log.MAIL_SET_ASIDE, {"mail": Digest(mail), "reason": reason})
+
+    def _remember(self, waiting: _Waiting, mail: str) -> None:
+        """The mailbox kept it, whatever it said: the next poll looks, and only moves it."""
+        self.unfiled.add(waiting.uid)
+        key = self._place(waiting.uid, waiting.size)
+        place = self.ledger.place(key)
+        aside = replace(place.record, aside=mail)
+        self.ledger.write(self.ledger.place_put(key, aside, place.revision))
 
 
 def _arrived(mail: str, mailbox: str, key: str, ports: Ports) -> MailRecord:

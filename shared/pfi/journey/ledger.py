@@ -45,10 +45,17 @@ class Versioned(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is known of one mail in its mailbox: how often tried, and the digest once committed."""
+    """What is known of one mail in its mailbox: how often tried, and the digest once committed;
+    `aside`: the digest of one that was set aside, which its mailbox has not let go yet."""
 
     tries: int = 0
     mail: str | None = None
+    aside: str | None = None
+
+    @property
+    def dealt_with(self) -> bool:
+        """It has only to be moved."""
+        return self.mail is not None or self.aside is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +188,9 @@ class Ledger:
 
     def place_put(self, key: tuple[str, str], place: Place, revision: int | None) -> Put:
         """The write of a place."""
-        return self._put(*key, {"tries": place.tries, "mail": place.mail}, revision)
+        data = {"tries": place.tries, "mail": place.mail}
+        data |= {"aside": place.aside} if place.aside is not None else {}
+        return self._put(*key, data, revision)
 
     def lease(self, mailbox: str, owner: str, seconds: float) -> Lease:
         """Take the mailbox for a while. Of a poll that died no row says that it ended well."""
@@ -373,7 +382,8 @@ def _revision(row: Row | None) -> int | None:
 def _versioned_place(row: Row | None) -> Versioned[Place]:
     if row is None:
         return Versioned(Place(), None)
-    return Versioned(Place(row.data["tries"], row.data["mail"]), row.revision)
+    data = row.data
+    return Versioned(Place(data["tries"], data["mail"], data.get("aside")), row.revision)
 
 
 def _versioned_chain(row: Row | None) -> Versioned[Chain]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pfi.errors import Unavailable
+from pfi.journey.ledger import Place
 from pfi.journey.outcome import Log, Metric
 from pfi.names import Reason, Route
 from tests.data.builders import LEA, YANN, document
@@ -218,3 +219,74 @@ def test_a_mail_too_large_that_cannot_be_moved_keeps_no_other_waiting():
     outcomes = one.collect()
     assert [each.log for each in outcomes[:2]] == [Log.MAIL_SET_ASIDE, Log.MAIL_COLLECTED]
     assert stayed(outcomes) == 1
+
+
+class Kept(Refusing):
+    kept = frozenset(range(1, MOST + 1))
+
+
+def at_last(one):
+    """Mails that failed as often as one may, in the polls before."""
+    for uid in range(1, MOST + 1):
+        tries = 20 * HOSPITAL.operator.fetch_attempts
+        one.ledger.write(one.ledger.place_put(place_of(uid), Place(tries=tries), None))
+    poll_fails(one)
+
+
+def too_large(one):
+    limits = replace(HOSPITAL.limits, mail_bytes=len(RAW))
+    one.ports.settings = replace(one.ports.settings, limits=limits)
+
+
+@pytest.mark.parametrize("inbox", [Kept, Keeping])
+def test_mails_set_aside_that_stay_take_no_turn_and_are_in_review_once(inbox):
+    one = Drive(FEW)
+    too_large(one)
+    one.ports.inbox = inbox()
+    for number in range(MOST):
+        one.ports.inbox.deliver(RAW + b" " * (1 + number))
+    one.ports.inbox.deliver(RAW)
+    reviews, logs = 0, []
+    for _ in range(5):
+        outcomes = one.collect()
+        reviews += len(one.ports.jobs.review)
+        one.ports.jobs.review.clear()
+        logs += [each.log for each in outcomes]
+    assert reviews == MOST
+    assert logs.count(Log.MAIL_COLLECTED) == 1
+    assert stayed(outcomes) >= MOST, "and it shows"
+    one.ports.inbox.__class__ = MemoryMailbox
+    one.collect()
+    assert len(one.ports.inbox.folders[HOSPITAL.operator.set_aside_folder]) == MOST
+    assert one.ports.inbox.inbox == {}
+    one.collect()
+    assert stayed(one.collect()) == 0
+
+
+def test_mails_tried_too_often_that_stay_take_no_turn_either():
+    one = Drive(FEW)
+    at_last(one)
+    one.ports.inbox = Kept()
+    for _ in range(MOST):
+        one.ports.inbox.deliver(RAW)
+    assert told(one).count(Log.MAIL_SET_ASIDE) == MOST
+    one.ports.inbox.deliver(OTHER)
+    one.ports.jobs.review.clear()
+    assert told(one) == [Log.MAIL_COLLECTED, *[Log.MAIL_NOT_MOVED] * MOST, Log.MAILBOX_POLLED]
+    assert one.ports.jobs.review == []
+
+
+def test_a_mail_set_aside_whose_review_is_closed_is_not_opened_again_by_its_place():
+    """An earlier version wrote no such place: the row of the mail tells."""
+    one = drive()
+    too_large(one)
+    one.ports.inbox = Kept()
+    one.ports.inbox.deliver(RAW + b" ")
+    one.collect()
+    rows = one.ports.table.rows
+    for key in [key for key in rows if key[0].startswith("PLACE#")]:
+        del rows[key]
+    one.ports.jobs.review.clear()
+    assert told(one)[0] is Log.MAIL_SET_ASIDE
+    assert told(one)[0] is Log.MAIL_NOT_MOVED
+    assert one.ports.jobs.review == []

@@ -5,6 +5,7 @@ from itertools import chain, count
 
 import pytest
 
+from infra.operations.account import OperationRefused
 from infra.operations.transactions import MOST_WRITES, transactions
 from pfi.journey.ports import Put
 from pfi.journey.reading import MAX_DOCUMENTS
@@ -35,6 +36,18 @@ def reviewed(answers):
     assert one.waiting()
     one.ports.hospital.answers = []
     return one, found.mail
+
+
+def states(one, mail):
+    return {each.integration for each in one.documents(one.mail(mail))}
+
+
+def sent_again(one, number):
+    """The sender sends one document once more, in a mail of its own."""
+    own = document(LEA, document_id=f"2.25.8.{number}", set_id=f"2.25.8.{number}")
+    [found] = one.process(letter(own, number=900 + number))
+    one.work()
+    return one.mail(found.mail)
 
 
 def stops_before(one, call):
@@ -91,6 +104,61 @@ def test_a_mail_is_closed_whatever_the_number_of_its_documents(stopped):
     assert named(one) == set()
 
 
+def half_redriven(one, mail):
+    stops_before(one, 2)
+    with pytest.raises(Died):
+        one.desk.redrive(mail, *SIGNED)
+    assert states(one, mail) == {Integration.WAITING, Integration.REFUSED}
+
+
+def test_what_a_redrive_broken_off_left_waiting_is_let_go_when_the_mail_is_closed():
+    one, mail = reviewed(REFUSED)
+    half_redriven(one, mail)
+    before = one.mail(mail)
+    one.desk.close(mail, *SIGNED)
+    assert (one.mail(mail), one.waiting()) == (before, [])
+    assert states(one, mail) == {Integration.NOT_OWED, Integration.REFUSED}
+    assert sent_again(one, 0).route is Route.INTEGRATED, "it waits for nobody"
+    assert named(one) == set()
+
+
+def test_a_redrive_that_stops_for_a_later_version_says_that_closing_frees_what_waits():
+    one, mail = reviewed(REFUSED)
+    half_redriven(one, mail)
+    assert sent_again(one, MAX_DOCUMENTS - 1).route is Route.INTEGRATED
+    one.ports.table.rows = changed_version(one, MAX_DOCUMENTS)
+    with pytest.raises(OperationRefused, match=r"version arrivée après ; .*close les libère"):
+        one.desk.redrive(mail, *SIGNED)
+    one.desk.close(mail, *SIGNED)
+    assert sent_again(one, 0).route is Route.INTEGRATED
+    assert one.waiting() == []
+
+
+def changed_version(one, number):
+    """The later mail carried other bytes of that document."""
+    [key] = [key for key in one.ports.table.rows if key[1] == f"DOC#{number:04}"]
+    pk = "CHAIN#" + one.ports.table.rows[key].data["chain"]
+    row = one.ports.table.rows[pk, "CHAIN"]
+    first, later = row.data["links"]
+    links = [first, {**later, "version": "another"}]
+    return {**one.ports.table.rows, (pk, "CHAIN"): replace(row, data={**row.data, "links": links})}
+
+
+def test_a_redrive_does_not_divide_a_mail_whose_close_was_broken_off():
+    """It goes whole or not at all: some of its documents are given up already."""
+    one, mail = reviewed(HELD)
+    stops_before(one, 2)
+    with pytest.raises(Died):
+        one.desk.close(mail, *SIGNED)
+    assert states(one, mail) == {Integration.WAITING, Integration.NOT_OWED}
+    with pytest.raises(OperationRefused, match="la terminer par pfi review close"):
+        one.desk.redrive(mail, *SIGNED)
+    one.work()
+    assert one.ports.hospital.accepted == []
+    one.desk.close(mail, *SIGNED)
+    assert (states(one, mail), one.waiting()) == ({Integration.NOT_OWED}, [])
+
+
 @pytest.mark.parametrize("act", ["redrive", "close"])
 def test_what_one_transaction_holds_is_written_in_one(act):
     one = Hospital()
@@ -114,3 +182,20 @@ def test_an_item_is_always_written_together_with_the_mail(number):
     assert found[-1][-3].pk == "REVIEW"
     ends = [batch[-1].pk for batch in found if batch[-1].pk in kinds]
     assert ends == ["CHAIN"] * len(ends), "no group is divided"
+
+
+def test_a_mail_whose_document_has_a_later_version_in_the_dpi_is_closed_all_the_same():
+    """Mails are read out of their order: the later one was integrated before this one came."""
+    one = Hospital()
+    one.ports.hospital.answers = HELD * 99
+    [found] = one.process(whole(1))
+    [held] = one.documents(found)
+    one.ledger.change_chain(held.chain, overtaken)
+    one.desk.close(found.mail, *SIGNED)
+    assert (states(one, found.mail), one.waiting()) == ({Integration.NOT_OWED}, [])
+
+
+def overtaken(known):
+    [mine] = known.links
+    later = replace(mine, holder="ab#0001", version="later", integration=Integration.INTEGRATED)
+    return replace(known, links=(mine, later))
