@@ -21,7 +21,7 @@ from infra.operations.transactions import Groups, transactions
 from pfi.errors import Unavailable
 from pfi.journey.chains import Chain
 from pfi.journey.jobs import Job
-from pfi.journey.keys import chain_key
+from pfi.journey.keys import chain_keys
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.ports import Put, Row, Store
 from pfi.journey.records import DocumentRecord, Dossier, MailRecord, MailState, ReviewItem
@@ -291,11 +291,10 @@ class Desk:
         let_go = partial(Chain.without, mail=mail.mail)
         yield from (list(self._chain_puts(each, [let_go])) for each in keys)
 
-    def _unnamed(self, mail: MailRecord) -> Iterator[str]:
+    def _unnamed(self, mail: MailRecord) -> tuple[str, ...]:
         """The chains of a mail that version 0.2 matched: its row names none."""
-        mailbox, dossier = self.settings.mailbox(mail.mailbox), self._dossier(mail)
-        if mailbox is not None and dossier is not None:
-            yield from (chain_key(mailbox, each.id) for each in dossier.documents)
+        dossier = self._dossier(mail)
+        return chain_keys(dossier.documents, self.settings) if dossier else ()
 
     def _dossier(self, mail: MailRecord) -> Dossier | None:
         """None of a mail that `match` never had in hand."""

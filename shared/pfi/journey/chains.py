@@ -37,7 +37,7 @@ class Link:
 @dataclass(frozen=True, slots=True)
 class Chain:
     """All links, in the order of their turns. `latest` is the holder whose message the DPI
-    accepted last."""
+    accepted last; a repeat is never that."""
 
     links: tuple[Link, ...] = ()
     latest: str = ""
@@ -90,7 +90,24 @@ class Chain:
             replace(link, integration=integration, ack=ack) if link.holder == holder else link
             for link in self.links
         )
-        return Chain(links, holder if integration is Integration.INTEGRATED else self.latest)
+        return Chain(links, self._latest(holder, integration))
+
+    def _latest(self, holder: str, integration: Integration) -> str:
+        """A repeat never left: the DPI holds its version under the link that it accepted."""
+        if integration is not Integration.INTEGRATED:
+            return self.latest
+        held, mine = self.accepted, self.link(holder)
+        if held and mine and held.version == mine.version:
+            return held.holder
+        return holder
+
+    def under_another_ipp(self, holder: str) -> Link | None:
+        """The link by which the DPI holds the version of this holder for another IPP. Numbers of
+        two establishments tell nothing of each other, nor does one that is not known."""
+        held, mine = self.accepted, self.link(holder)
+        if held is None or mine is None or held.version != mine.version:
+            return None
+        return held if held.establishment == mine.establishment and held.ipp != mine.ipp else None
 
     def without(self, mail: str) -> "Chain":
         """With the links of a mail let go that will not take its turn here: they hold back nobody.
@@ -128,9 +145,10 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
 
     Waits while another one is on the wire, or arrived earlier and has not ended; a version
     already accepted is a repeat, but not under another IPP: the DPI holds it for a patient of whom
-    the hospital says no longer that it is him. A version whose outcome is unknown is doubtful:
-    sending it could integrate it twice. What replaces, deletes or re-uses the identifier of a
-    document that the DPI holds for another patient never leaves.
+    the hospital says no longer that it is him (no chain knows of merges: `push` asks for them). A
+    version whose outcome is unknown is doubtful: sending it could integrate it twice. What
+    replaces, deletes or re-uses the identifier of a document that the DPI holds for another patient
+    never leaves.
     """
     mine = chain.link(holder)
     if mine is None:
@@ -146,7 +164,7 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
         return Turn.WAIT
     last = chain.accepted
     if last and last.version == mine.version:
-        return Turn.ANOTHER_PATIENT if _under_another_ipp(last, mine) else Turn.REPEAT
+        return Turn.ANOTHER_PATIENT if chain.under_another_ipp(holder) else Turn.REPEAT
     if any(_held_by_another(link, mine.patients) for link in [*others, *before]):
         return Turn.ANOTHER_PATIENT
     same = [link for link in others if link.version == mine.version]
@@ -156,11 +174,6 @@ def turn(chain: Chain, holder: str, parent: Chain | None) -> Turn:
 
 
 _MAY_BE_HELD = frozenset({Integration.INTEGRATED, Integration.UNKNOWN})
-
-
-def _under_another_ipp(held: Link, mine: Link) -> bool:
-    """Numbers of two establishments tell nothing of each other, nor does one that is not known."""
-    return held.establishment == mine.establishment and held.ipp != mine.ipp
 
 
 def _held_by_another(link: Link, patients: tuple[str, ...]) -> bool:

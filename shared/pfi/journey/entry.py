@@ -48,6 +48,17 @@ class Entry:
         key = self.record.parent_chain
         return self._seen(key).record if key else None
 
+    def former_ipp(self) -> str:
+        """The other IPP of our establishment under which the DPI has this version; '' when there is
+        none, or when the row of that document does not prove it."""
+        held = self.chain().record.under_another_ipp(self.holder)
+        if held is None:
+            return ""
+        mail, _, number = held.holder.partition("#")
+        found = self.ledger.document(mail, int(number))
+        ipp = found.record.ipp if found else ""
+        return ipp if self._digest(ipp) == held.ipp else ""
+
     def save(self, document: DocumentRecord, chain: Versioned[Chain]) -> "Entry":
         """Write the document and its state in that chain; the entry as it is then."""
         if not self._write(document, chain):
@@ -86,9 +97,12 @@ class Entry:
         """With our patient known by the IPP that was matched."""
         if not self.record.ipp:
             return known
-        ipp = digest("ipp", self.establishment, self.record.ipp)
+        ipp = self._digest(self.record.ipp)
         named = known.record.known_as(self.holder, ipp, self.establishment)
         return Versioned(named, known.revision)
+
+    def _digest(self, ipp: str) -> str:
+        return digest("ipp", self.establishment, ipp)
 
     def _ended(self, document: DocumentRecord) -> DocumentRecord:
         if not document.integration.ended:

@@ -76,6 +76,13 @@ def _others_differ(
     return False
 
 
+def same_by_merges(ipp: str, other: str, establishment: str, patients: Patients) -> bool:
+    """Whether merges lead from both numbers to one active record (ins-matching §4.5)."""
+    get = partial(patients.get, establishment)
+    mine, theirs = (survivor(r, get) if (r := get(each)) else None for each in (ipp, other))
+    return mine is not None and theirs is not None and mine.ipp == theirs.ipp
+
+
 def refusal(
     documents: Sequence[DocumentFacts], decisions: Sequence[Decision], ipp_oid: str = ""
 ) -> Reason | None:

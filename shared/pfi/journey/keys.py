@@ -1,11 +1,12 @@
 """Identities that survive rewrapping: of a mail, of a document, of a document's version."""
 
 import hashlib
+from collections.abc import Iterable
 from typing import Final
 
 from pfi.ins.matricule import read
 from pfi.journey.records import DocumentFacts, Dossier
-from pfi.journey.settings import MailboxSettings
+from pfi.journey.settings import MailboxSettings, Settings
 from pfi.names import Event
 
 INCOMING: Final = "incoming/"
@@ -74,7 +75,17 @@ def chain_key(mailbox: MailboxSettings, document_id: str) -> str:
     """One chain per document identifier and DPI. Identifiers compare without case (P-10), and
     ``root^extension`` is the ``root.extension`` that others write. Under another id of the DPI
     nothing of this is known: `infra.operations.successors` refuses it."""
-    return digest("chain", mailbox.dpi, document_id.lower().replace("^", "."))
+    return _chain_key(mailbox.dpi, document_id)
+
+
+def _chain_key(dpi: str, document_id: str) -> str:
+    return digest("chain", dpi, document_id.lower().replace("^", "."))
+
+
+def chain_keys(documents: Iterable[DocumentFacts], settings: Settings) -> tuple[str, ...]:
+    """Every chain that these documents may stand in, whichever DPI their mailbox served."""
+    ids = [each.id for each in documents]
+    return tuple(_chain_key(dpi.id, each) for dpi in settings.dpis for each in ids)
 
 
 def version_of(document: DocumentFacts) -> str:

@@ -31,6 +31,7 @@ from pfi.journey.identification import (
 from pfi.journey.jobs import Job, ReadMail
 from pfi.journey.keys import (
     chain_key,
+    chain_keys,
     message_digest,
     parent_id,
     patients_of,
@@ -171,7 +172,8 @@ class _Match:
         and whoever ends the mail lets go of them all.
         """
         before, mail = known.record.chains, known.record.mail
-        new = tuple(dict.fromkeys(each for each in self._keys if each not in before))
+        keys = (*self._keys, *self._unnamed(known.record))
+        new = tuple(dict.fromkeys(each for each in keys if each not in before))
         named = Versioned(replace(known.record, chains=(*before, *new)), (known.revision or 0) + 1)
         if known.record.state is MailState.RECEIVED and (same := self._same):
             claim = self.ledger.claim_put(same, mail)
@@ -182,6 +184,12 @@ class _Match:
         if not new:
             return known
         return replace(named, record=self._advance(known, chains=named.record.chains))
+
+    def _unnamed(self, mail: MailRecord) -> tuple[str, ...]:
+        """Where a mail may stand that version 0.2 matched: its row names no chain."""
+        if mail.chains or mail.state is not MailState.READ:
+            return ()
+        return chain_keys(self.dossier.documents, self.ports.settings)
 
     @property
     def _same(self) -> str:

@@ -18,7 +18,7 @@ from pfi.journey.chains import Chain, Turn, turn
 from pfi.journey.counting import Counted, counted
 from pfi.journey.entry import Entry
 from pfi.journey.hold import attended, held_too_long, to_be_noted, untried_wait_s
-from pfi.journey.identification import identify, match_policy
+from pfi.journey.identification import identify, match_policy, same_by_merges
 from pfi.journey.jobs import Job
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.message import (
@@ -144,6 +144,8 @@ class _Push:
             case Turn.WAIT:
                 return self._wait(Reason.PARENT_IN_FLIGHT)
             case Turn.REPEAT:
+                return self._repeat()
+            case Turn.ANOTHER_PATIENT if self._held_before_a_merge():
                 return self._repeat()
             case Turn.ANOTHER_PATIENT:
                 return self._refused(Reason.ANOTHER_PATIENT)
@@ -311,6 +313,12 @@ class _Push:
         accepted = self.entry.chain().record.accepted
         self.entry.settle(as_repeated(self.document, accepted))
         return Outcome(Log.DOCUMENT_REPEATED, self._facts())
+
+    def _held_before_a_merge(self) -> bool:
+        """The DPI has this version under an IPP that is one with ours since."""
+        former, ipp = self.entry.former_ipp(), self.document.ipp
+        whose, patients = self.entry.establishment, self.ports.patients
+        return bool(former) and same_by_merges(former, ipp, whose, patients)
 
     def _stale(self) -> bool:
         """The decision is old: the patient base may have changed while the DPI was away."""

@@ -91,6 +91,41 @@ def test_the_version_last_accepted_is_no_repeat_under_another_ipp(held, expected
     assert turn(Chain((accepted, mine)), "b", None) is expected
 
 
+def of(holder, order, ipp, establishment):
+    """A mail of the same version for that IPP."""
+    return replace(link(holder, order), ipp=ipp, establishment=establishment)
+
+
+def told(found, mine):
+    """The turn of a link that joins, and the chain where it was a repeat."""
+    joined = found.joined(mine)
+    return turn(joined, mine.holder, None), joined.moved(mine.holder, Integration.INTEGRATED)
+
+
+def test_a_repeat_for_another_establishment_does_not_hide_under_which_ipp_the_dpi_holds_it():
+    _, held = told(Chain(), of("a", "1", "ipp-1", "ch"))
+    taken, held = told(held, of("b", "2", "ipp-9", "ehpad"))
+    assert (taken, held.accepted.holder) == (Turn.REPEAT, "a")
+    assert told(held, of("c", "3", "ipp-2", "ch"))[0] is Turn.ANOTHER_PATIENT
+    assert told(held, of("d", "3", "ipp-1", "ch"))[0] is Turn.REPEAT
+
+
+@pytest.mark.parametrize("latest", ["a", ""], ids=["told", "not told"])
+def test_a_repeat_of_a_link_of_version_0_2_is_not_what_the_dpi_holds(latest):
+    """That link says nothing of its IPP; the one of the repeat is not in its place."""
+    before = Chain((link("a", "1", integration=Integration.INTEGRATED),), latest)
+    taken, held = told(before, of("b", "2", "ipp-2", "ch"))
+    assert taken is Turn.REPEAT
+    assert told(held, of("c", "3", "ipp-1", "ch"))[0] is Turn.REPEAT
+
+
+def test_what_was_sent_again_after_another_version_is_what_the_dpi_holds():
+    _, held = told(chain(link("a", "1")), link("a", "1"))
+    _, held = told(held, link("b", "2", version="deleted"))
+    taken, held = told(held, link("c", "3"))
+    assert (taken, held.accepted.holder) == (Turn.GO, "c")
+
+
 def test_a_version_of_unknown_outcome_is_doubtful():
     links = chain(link("a", "1", integration=Integration.UNKNOWN), link("b", "2"))
     assert turn(links, "b", None) is Turn.DOUBTFUL

@@ -222,6 +222,62 @@ def test_a_document_sent_again_after_its_ipp_was_corrected_is_neither_swallowed_
     assert len(drive.ports.hospital.accepted) == 1
 
 
+MERGED = [replace(LEA.record, merged_into="HUB"), replace(LEA.record, ipp="HUB")]
+TWICE = [*MERGED[:1], replace(LEA.record, ipp="HUB", merged_into="RIM"),
+         replace(LEA.record, ipp="RIM")]  # fmt: skip
+BACK = [LEA.record, replace(LEA.record, ipp="HUB", merged_into=LEA.ipp)]
+NOT_MERGED = [replace(LEA.record, status="PROV"), replace(LEA.record, ipp="HUB")]
+ELSEWHERE = [replace(LEA.record, merged_into="GONE"), replace(LEA.record, ipp="HUB")]
+
+
+def integrated_before(*later):
+    """LEA's document was integrated under her IPP; her records are others now."""
+    drive = Drive()
+    drive.process(letter(document(LEA), number=1))
+    drive.ports.patients = ListedPatients(later)
+    return drive
+
+
+@pytest.mark.parametrize("later", [MERGED, TWICE], ids=["once", "twice"])
+def test_a_document_sent_again_after_a_merge_of_its_patient_is_a_repeat_each_time(later):
+    drive = integrated_before(*later)
+    for number in (2, 3):
+        [found] = drive.process(letter(document(LEA), number=number))
+        assert (found.route, found.reason, found.mdn) == (Route.INTEGRATED, None, Mdn.PROCESSED)
+        [again] = drive.documents(found)
+        assert (again.repeated, again.ipp) == (True, later[-1].ipp)
+    assert len(drive.ports.hospital.accepted) == 1
+
+
+def test_a_document_decided_before_a_merge_and_pushed_after_it_is_a_repeat_too():
+    drive = integrated_before(replace(LEA.record, ipp="HUB"))
+    raw = letter(document(LEA), number=2)
+    drive.ports.inbox.deliver(raw)
+    drive.collect()
+    drive.read()
+    drive.ports.patients = ListedPatients(BACK)
+    drive.work()
+    [again] = drive.documents(drive.mail(hashlib.sha256(raw).hexdigest()))
+    assert (again.repeated, again.ipp) == (True, "HUB")
+
+
+@pytest.mark.parametrize("later", [NOT_MERGED, ELSEWHERE], ids=["no merge", "merged elsewhere"])
+def test_two_numbers_that_no_merge_joins_are_two_patients(later):
+    [found] = integrated_before(*later).process(letter(document(LEA), number=2))
+    assert (found.route, found.reason) == (Route.FORWARDED, Reason.ANOTHER_PATIENT.value)
+
+
+@pytest.mark.parametrize("said", [None, "HUB"], ids=["gone", "of another number"])
+def test_a_merge_is_not_believed_where_the_row_of_the_accepted_document_does_not_tell_its_ipp(said):
+    drive = integrated_before(*MERGED)
+    [at] = [at for at in drive.ports.table.rows if at[1] == "DOC#0001"]
+    row = drive.ports.table.rows.pop(at)
+    if said:
+        drive.ports.table.rows[at] = replace(row, data={**row.data, "ipp": said})
+    [found] = drive.process(letter(document(LEA), number=2))
+    assert (found.route, found.reason) == (Route.FORWARDED, Reason.ANOTHER_PATIENT.value)
+
+
 def test_the_same_document_for_two_establishments_of_one_dpi_is_a_repeat():
     """Each has a number of its own for the patient: they tell nothing of each other."""
     other = replace(

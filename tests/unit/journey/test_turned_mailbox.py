@@ -197,6 +197,24 @@ def test_a_document_that_version_0_2_decided_is_compared_with_nothing():
     assert push(job, one.ports).log is Log.DOCUMENT_INTEGRATED
 
 
+# --- after the DPI has it
+
+
+def test_a_copy_for_another_establishment_does_not_hide_that_the_number_of_the_patient_changed():
+    """One mail for two mailboxes, whose establishments have one DPI."""
+    beside = replace(BESIDE, establishment="b")
+    one = drive(replace(BEFORE, mailboxes=(BOX, beside)))
+    for mailbox in ("app", "beside"):
+        collected(one, USUAL, mailbox)
+        one.work()
+    assert received(one) == {"dpi-a": 1, "dpi-b": 0}
+    one.ports.patients = TwoBases({**BASES, "a": (replace(LEA.record, ipp="222"),)})
+    mail = collected(one, letter(document(LEA), number=2))
+    one.work()
+    assert one.mail(mail).route is Route.FORWARDED
+    assert one.mail(mail).reason == Reason.ANOTHER_PATIENT.value
+
+
 # --- before it: a mail that waits for its patient
 
 
@@ -235,6 +253,30 @@ def test_a_mail_that_waits_names_every_chain_that_it_stands_in_and_leaves_none_b
     assert one.mail(mail).route is Route.FORWARDED
     for key in (here, there):
         assert states(one.ledger.chain(key).record) == [Integration.NOT_OWED]
+
+
+def forget(one, mail, *names):
+    """Fields that version 0.2 did not write in the row of a mail."""
+    at = f"MAIL#{mail}", "MAIL"
+    row = one.ports.table.rows[at]
+    data = {name: value for name, value in row.data.items() if name not in names}
+    one.ports.table.rows[at] = replace(row, data=data)
+
+
+@pytest.mark.parametrize("found", [True, False], ids=["known then", "never known"])
+def test_a_mail_that_version_0_2_matched_leaves_no_link_at_the_former_dpi(found):
+    one = unknown_patient()
+    mail = waiting(one, USUAL)
+    forget(one, mail, "chains")
+    one.ports.settings = TURNED
+    one.work(rounds=1, pause_s=720)
+    assert one.mail(mail).state is MailState.READ
+    one.ports.patients = TwoBases(BASES if found else {"a": (), "b": ()})
+    one.work(rounds=100, pause_s=300)
+    assert one.mail(mail).route is (Route.INTEGRATED if found else Route.FORWARDED)
+    assert states(chain(one)) == [Integration.NOT_OWED]
+    now = Integration.INTEGRATED if found else Integration.NOT_OWED
+    assert states(chain(one, TURNED.mailboxes[0])) == [now]
 
 
 def test_a_mailbox_turned_there_and_back_keeps_its_place():

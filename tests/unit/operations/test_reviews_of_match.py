@@ -155,3 +155,15 @@ def test_a_mail_that_version_0_2_matched_is_closed_by_what_its_dossier_says(hosp
     box = hospital.ports.settings.mailboxes[0]
     [link] = hospital.ledger.chain(chain_key(box, DOCUMENT_ID)).record.links
     assert link.integration is Integration.NOT_OWED
+
+
+def test_a_mail_that_version_0_2_matched_is_closed_though_its_mailbox_was_turned_since(hospital):
+    """It may stand at any DPI."""
+    mail = stuck_before_the_decision(hospital)
+    ports, [box] = hospital.ports, hospital.ports.settings.mailboxes
+    [dpi] = ports.settings.dpis
+    dpis = (dpi, replace(dpi, id="other", host="other"))
+    ports.settings = replace(ports.settings, mailboxes=(replace(box, dpi="other"),), dpis=dpis)
+    hospital.desk.close(mail, *SIGNED)
+    [link] = hospital.ledger.chain(chain_key(box, DOCUMENT_ID)).record.links
+    assert link.integration is Integration.NOT_OWED
