@@ -21,7 +21,14 @@ def add_to(commands: "_SubParsersAction[ArgumentParser]") -> None:
     parser = commands.add_parser(
         "deploy", help="vérifier, déployer (cdk deploy), appliquer la configuration, essayer"
     )
-    parser.add_argument("file", nargs="?", type=Path, default=Path("hospital.toml"))
+    parser.add_argument(
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("hospital.toml"),
+        metavar="FICHIER",
+        help="défaut : hospital.toml",
+    )
     parser.add_argument("--check", action="store_true", help="vérifications seules, sans effet")
     parser.add_argument("--diff", action="store_true", help="ce que cdk changerait, sans effet")
     parser.add_argument(

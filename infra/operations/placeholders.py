@@ -1,4 +1,4 @@
-"""Values of the model file that nobody replaced: names and networks that belong to no hospital.
+"""Values of the model file that nobody replaced: names and public networks of no hospital.
 
 An installation that went live with them would send mail and documents to a machine of that name,
 should one ever exist. Networks are those kept for documentation (RFC 5737).
@@ -16,7 +16,7 @@ from pfi.names import Environment
 
 _OF_THE_MODEL: Final = re.compile(
     r"exemple|(?<![\w-])operateur\.mssante\.fr"
-    r"|(?<!\d)(192\.0\.2|198\.51\.100|203\.0\.113)\.|:111122223333:|0{64}",
+    r"|(?<!\d)(192\.0\.2|198\.51\.100|203\.0\.113)\.|:111122223333:|0{64}|\A990000001\Z",
     re.IGNORECASE,
 )
 _SENTENCE: Final = "valeur du modèle (pfi config init), à remplacer"

@@ -75,7 +75,7 @@ LABELS_FR: Final[dict[Reason, str]] = {
     Reason.UNEXPECTED: "Erreur inattendue",
     Reason.RELAY_OUTCOME_UNKNOWN: "Envoi sans confirmation du relais MSSanté",
     Reason.TOO_MANY_NOTICES: "Trop d'avis d'échec vers la même adresse",
-    Reason.FORWARD_LOOP: "Courriel déjà transféré à la messagerie de repli, et revenu",
+    Reason.FORWARD_LOOP: "Courriel ou archive déjà transférés à la messagerie de repli",
     Reason.AUTO_UNSURE: "Courriel automatique qui contient peut-être un document",
 }
 """A short label per reason code."""
@@ -131,7 +131,7 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     "Suivre la procédure de l'établissement.",
     Reason.MASK_UNKNOWN: f"Demander à l'expéditeur quelle restriction s'applique. {_BY_HAND}",
     Reason.BASE_NOT_QUALIFIED: "Faire qualifier l'identité du patient dans le DPI "
-    "(téléservice INSi et pièce d'identité), puis rejouer le courriel.",
+    "(téléservice INSi et pièce d'identité), puis classer le document du repli à la main.",
     Reason.AMBIGUOUS: f"{_IDENTITY} : deux dossiers portent le même INS, un doublon est à traiter.",
     Reason.FLAGGED: f"{_IDENTITY} : l'identité locale porte un signalement à lever.",
     Reason.META_CDA_PATIENT_MISMATCH: f"L'envoi se contredit sur le patient. {_ASK_SENDER}",
@@ -145,7 +145,7 @@ ADVICE_FR: Final[dict[Reason, str]] = {
     Reason.ANOTHER_PATIENT: f"{_IDENTITY} : la version déjà intégrée porte un autre INS ou un "
     "autre IPP. Ne rien remplacer ni supprimer avant sa réponse.",
     Reason.BASE_INCOMPLETE: f"{_IDENTITY} : compléter les traits de l'identité qualifiée, "
-    "puis rejouer le courriel.",
+    "puis classer le document du repli à la main.",
     Reason.FEED_UNREADABLE: "Prévenir l'éditeur du référentiel d'identités : le message est à "
     "corriger et à renvoyer.",
     Reason.FEED_WITHOUT_IPP: "Vérifier l'autorité d'affectation des IPP dans les paramètres et "

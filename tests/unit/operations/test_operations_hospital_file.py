@@ -113,7 +113,8 @@ def test_warnings_do_not_refuse():
 @pytest.mark.parametrize(
     "key",
     ["mailboxes[1].address", "dpis[2].host", "network.imap", "feeds[1].client_certificates",
-     "endpoint.certificate", "operator.imap_host", "alarms.addresses", "establishments[2].id"],
+     "endpoint.certificate", "operator.imap_host", "alarms.addresses", "establishments[2].id",
+     "establishments[1].finess"],
 )  # fmt: skip
 def test_what_is_left_of_the_model_is_told_and_refused_in_production(key):
     told = [each.shown("h") for each in review(GOOD).warnings]
@@ -132,6 +133,7 @@ def test_no_value_of_a_hospital_is_taken_for_one_of_the_model():
         "198.51.100.": "100.64.51.",
         "203.0.113.": "100.64.52.",
         "111122223333": "123456789012",
+        "990000001": "999999999",
         "0" * 64: "5e" * 32,
         'product_reference = ""': 'product_reference = "PFI-1"',
     }
