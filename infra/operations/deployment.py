@@ -31,6 +31,7 @@ from infra.operations.stranding import stranded
 from infra.operations.successors import sentence, successors
 from infra.operations.switches import DOORS, Door, Standing, readers_at_rest, standing, turn
 from pfi.edge.settings import dump_settings
+from pfi.journey.settings import Settings
 
 UNRESERVED: Final = 100
 """AWS keeps so many concurrent executions of an account for functions without a reservation."""
@@ -76,8 +77,9 @@ def checks(hospital: Hospital, account: Account, *, other_dpi: bool = False) -> 
         yield from _certificates(hospital, stack)
         yield from _doors(stack)
         yield from _abandoned(hospital, stack)
-        yield from _stranded(hospital, stack)
-        yield from _renamed(hospital, stack, Grade.TO_KNOW if other_dpi else Grade.BAD)
+        if (installed := read_back(current_text(stack))) is not None:
+            yield from _stranded(installed, hospital, stack)
+            yield from _renamed(installed, hospital, Grade.TO_KNOW if other_dpi else Grade.BAD)
 
 
 def _region(hospital: Hospital, account: Account) -> Check:
@@ -169,17 +171,15 @@ def _abandoned(hospital: Hospital, stack: Stack) -> Iterator[Check]:
             yield Check(f"file {queue}", Grade.BAD, sentence)
 
 
-def _stranded(hospital: Hospital, stack: Stack) -> Iterator[Check]:
+def _stranded(installed: Settings, hospital: Hospital, stack: Stack) -> Iterator[Check]:
     """A deployment writes the settings too."""
-    installed = read_back(current_text(stack))
-    if installed is not None and (found := stranded(installed, hospital.settings, stack)):
+    if found := stranded(installed, hospital.settings, stack):
         yield Check("courriels en cours", Grade.BAD, found)
 
 
-def _renamed(hospital: Hospital, stack: Stack, grade: Grade) -> Iterator[Check]:
+def _renamed(installed: Settings, hospital: Hospital, grade: Grade) -> Iterator[Check]:
     """A DPI under a new id would get its documents a second time."""
-    installed = read_back(current_text(stack))
-    if installed is not None and (pairs := list(successors(installed, hospital.settings))):
+    if pairs := list(successors(installed, hospital.settings)):
         yield Check("DPI renommé", grade, sentence(pairs))
 
 

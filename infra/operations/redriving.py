@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from infra.operations.account import OperationRefused
-from pfi.journey.chains import Chain
+from pfi.journey.chains import Chain, holder_of
 from pfi.journey.jobs import Job
 from pfi.journey.records import DocumentRecord, MailRecord, MailState, ReviewItem
 from pfi.names import Integration, Leg, Mdn, Reason, Route, Step
@@ -156,7 +156,7 @@ def _reopened() -> dict[str, Any]:
 def chain_change(document: DocumentRecord) -> Callable[[Chain], Chain]:
     """The document's link takes its state again; it does not wait anew when the DPI went on without
     it. One that is given up hinders nobody."""
-    holder = holder_of(document)
+    holder = holder_of(document.mail, document.number)
 
     def change(chain: Chain) -> Chain:
         mine = chain.link(holder)
@@ -173,8 +173,3 @@ def chain_change(document: DocumentRecord) -> Callable[[Chain], Chain]:
         return chain.moved(holder, document.integration)
 
     return change
-
-
-def holder_of(document: DocumentRecord) -> str:
-    """The document's name in its chain."""
-    return f"{document.mail}#{document.number:04}"

@@ -42,4 +42,4 @@ def by_document(desk: Desk, word: str) -> tuple[str, ...]:
     links = sorted((link for chain in chains for link in chain.links), key=lambda each: each.order)
     if not links:
         raise OperationRefused("le registre ne connaît ni courriel ni document de ce nom")
-    return tuple(dict.fromkeys(link.holder.partition("#")[0] for link in links))
+    return tuple(dict.fromkeys(link.mail for link in links))

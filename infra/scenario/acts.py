@@ -186,15 +186,12 @@ def _dpi_outage(waiting: int, bench: Bench, sender: Sender, act: Act) -> None:
     dpi.stop()
     for wave in _waves(sender, waiting):
         letters = _sent(bench, act, wave)
-        bench.until(lambda found=letters: bench.decided(found), 90)  # type: ignore[misc]
+        bench.until(partial(bench.decided, letters), 90)
     time.sleep(OUTAGE_S)
     dpi.present(bench.laptop.pki.server_context(REVOKED_SERVER))
     dpi.start()
     refused = bench.until(lambda: dpi.broken_off >= 2)
-    kept = sum(
-        bench.until(lambda found=letter: _untouched(bench, found), TRY_S)  # type: ignore[misc]
-        for letter in act.letters
-    )
+    kept = sum(bench.until(partial(_untouched, bench, each), TRY_S) for each in act.letters)
     act.times = 1 + refused
     act.remark = f"{kept}/{len(act.letters)} intacts pendant la panne"
     dpi.stop()

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from pfi.journey.chains import Chain
+from pfi.journey.chains import Chain, holder_of
 from pfi.journey.keys import document_key, folder_of, owner_of
 from pfi.journey.records import DocumentRecord, MailRecord, MailState, ReviewItem
 from pfi.names import Integration, Leg, Route, Step
@@ -188,7 +188,7 @@ def _chains(held: Held) -> Iterator[Fault]:
     """Each document stands in its chain; once the mail is settled, in the same state."""
     for document in held.documents:
         chain = held.chains.get(document.chain)
-        link = chain.link(f"{document.mail}#{document.number:04}") if chain else None
+        link = chain.link(holder_of(document.mail, document.number)) if chain else None
         if link is None:
             yield Fault(Doubt.CHAIN_MISSING, document.mail, document.number)
         elif held.mail.state is MailState.SETTLED and link.integration != document.integration:

@@ -12,6 +12,11 @@ from enum import StrEnum
 from pfi.names import Event, Integration
 
 
+def holder_of(mail: str, number: int) -> str:
+    """The name of a document in its chain."""
+    return f"{mail}#{number:04}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     """One mail's claim on the document identifier.
@@ -32,6 +37,16 @@ class Link:
     ack: str | None = None
     ipp: str = ""
     establishment: str = ""
+
+    @property
+    def mail(self) -> str:
+        """The mail that holds it."""
+        return self.holder.partition("#")[0]
+
+    @property
+    def number(self) -> int:
+        """Which of its documents."""
+        return int(self.holder.partition("#")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +129,7 @@ class Chain:
         What is on the wire stays."""
         links = tuple(
             replace(link, integration=Integration.NOT_OWED)
-            if link.holder.partition("#")[0] == mail and link.integration is Integration.WAITING
+            if link.mail == mail and link.integration is Integration.WAITING
             else link
             for link in self.links
         )

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pfi.errors import Unavailable
-from pfi.journey.chains import Chain
+from pfi.journey.chains import Chain, holder_of
 from pfi.journey.keys import digest
 from pfi.journey.ledger import Ledger, Versioned
 from pfi.journey.ports import Put
@@ -33,7 +33,7 @@ class Entry:
     @property
     def holder(self) -> str:
         """Its name in its chain."""
-        return f"{self.record.mail}#{self.record.number:04}"
+        return holder_of(self.record.mail, self.record.number)
 
     def chain(self) -> Versioned[Chain]:
         """Its chain, as far as it is known."""
@@ -54,8 +54,7 @@ class Entry:
         held = self.chain().record.under_another_ipp(self.holder)
         if held is None:
             return ""
-        mail, _, number = held.holder.partition("#")
-        found = self.ledger.document(mail, int(number))
+        found = self.ledger.document(held.mail, held.number)
         ipp = found.record.ipp if found else ""
         return ipp if self._digest(ipp) == held.ipp else ""
 

@@ -43,8 +43,7 @@ def overtaken(chain: Chain, holder: str) -> bool:
 
 def _differs(link: Link, mine: Link) -> bool:
     """Another version, in another mail."""
-    same_mail = link.holder.partition("#")[0] == mine.holder.partition("#")[0]
-    return link.version != mine.version and not same_mail
+    return link.version != mine.version and link.mail != mine.mail
 
 
 def next_look_s(grace_s: int, waited: timedelta) -> int:

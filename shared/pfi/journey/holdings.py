@@ -65,10 +65,7 @@ class Book:
     def _chain(self, key: str, chain: Chain) -> None:
         """A chain lives longer than its oldest links' mails."""
         self.chains[key] = chain
-        self.named += [
-            (link.holder.partition("#")[0], datetime.fromisoformat(link.order))
-            for link in chain.links
-        ]
+        self.named += [(link.mail, datetime.fromisoformat(link.order)) for link in chain.links]
 
     def _review(self, mail: str, row: Row, written: datetime) -> None:
         """A job of no mail may be reviewed; a mail that was set aside has its row."""

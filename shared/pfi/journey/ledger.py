@@ -30,7 +30,8 @@ T = TypeVar("T")
 OPEN_REVIEWS: Final = "REVIEW#open"
 """Index partition of the items that wait for a person, oldest first."""
 FORWARDS: Final = 3
-"""How many mails with one archive go to one fallback mailbox; the next one is thought a loop."""
+"""How many mails with one archive go from one mailbox to its fallback; the next one is thought a
+loop."""
 FORWARDS_DAYS: Final = 7
 """Within so long: a round may take as long as a DPI is waited for (`dpis[].hold_s`)."""
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 from pfi.errors import Misconfigured, Unavailable
 from pfi.ins.concordance import Decision, traits_to_send
 from pfi.ins.identity import Traits
-from pfi.journey.chains import Chain, Link
+from pfi.journey.chains import Chain, Link, holder_of
 from pfi.journey.counting import counted
 from pfi.journey.grace import may_wait, next_look_s, overtaken
 from pfi.journey.identification import (
@@ -118,8 +118,7 @@ class _Match:
 
     def _fits(self) -> bool:
         """Each document has a chain of its own, and one transaction holds them all."""
-        keys = {chain_key(self.mailbox, each.id) for each in self.dossier.documents}
-        return len(keys) == len(self.dossier.documents) <= MOST_AT_ONCE
+        return len(set(self._keys)) == len(self.dossier.documents) <= MOST_AT_ONCE
 
     def _at_once(self, work: ReadMail, decisions: Sequence[Decision]) -> Outcome | None:
         """Nothing was read before: each write says what it takes for granted."""
@@ -131,7 +130,8 @@ class _Match:
         mail = replace(usual, **decided)
         records = self._records(mail, decisions, refused=None)
         writes: list[Put | Change] = [self.ledger.mail_change(mail, usual.state, *decided)]
-        writes += [self.ledger.claim_put(self._same, mail.mail)] if self._same else []
+        if same := self._same:
+            writes.append(self.ledger.claim_put(same, mail.mail))
         for record, facts in zip(records, self.dossier.documents, strict=True):
             joined = self._joined(Chain(), mail, record.number, facts)
             writes.append(self.ledger.chain_put(record.chain, joined, None))
@@ -210,7 +210,7 @@ class _Match:
     ) -> Chain:
         grace = timedelta(seconds=self.ports.settings.retry.order_grace_s)
         link = Link(
-            holder=_holder(mail, number),
+            holder=holder_of(mail.mail, number),
             order=chain.place(document.event, mail.received_at, grace),
             version=version_of(document),
             masks=document.masks,
@@ -297,7 +297,7 @@ class _Match:
         if _awaited(mail) is None:
             return False
         pairs = enumerate(joined, start=1)
-        return any(overtaken(chain, _holder(mail, number)) for number, chain in pairs)
+        return any(overtaken(chain, holder_of(mail.mail, number)) for number, chain in pairs)
 
     @property
     def _ipp_oid(self) -> str:
@@ -361,12 +361,13 @@ class _Match:
     def _close_chains(self, mail: MailRecord, records: Sequence[DocumentRecord]) -> None:
         """A document that will not be sent must not hold back its replacement, nor one that goes to
         another DPI than at an earlier look."""
+        ours = self._keys
         for key in mail.chains:
-            if key not in self._keys:
+            if key not in ours:
                 self.ledger.change_chain(key, partial(Chain.without, mail=mail.mail))
         for record in records:
             if record.integration is Integration.NOT_OWED:
-                holder = _holder(mail, record.number)
+                holder = holder_of(mail.mail, record.number)
                 self.ledger.change_chain(record.chain, partial(_released, holder=holder))
                 if record.parent_chain and self.ports.settings.match.grace_s:
                     self._tell_parent(record.parent_chain, record.chain, holder)
@@ -376,10 +377,6 @@ class _Match:
         mine = self.ledger.chain(chain).record.link(holder)
         if mine is not None:
             self.ledger.change_chain(parent, partial(_succeeded, link=mine))
-
-
-def _holder(mail: MailRecord, number: int) -> str:
-    return f"{mail.mail}#{number:04}"
 
 
 def _awaited(mail: MailRecord) -> Reason | None:
